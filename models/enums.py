@@ -1,0 +1,46 @@
+"""The words of a job's life, as they are stored and as clients see them."""
+
+from __future__ import annotations
+
+from enum import IntEnum, StrEnum
+
+
+class JobStatus(StrEnum):
+    """Where a job is in its life; the legal changes are in engine/states.py."""
+
+    PENDING = "PENDING"
+    SCHEDULED = "SCHEDULED"
+    QUEUED = "QUEUED"
+    RUNNING = "RUNNING"
+    COMPLETED = "COMPLETED"
+    FAILED = "FAILED"
+    CANCELLED = "CANCELLED"
+
+    @property
+    def is_terminal(self) -> bool:
+        return self in TERMINAL
+
+
+TERMINAL = frozenset({JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED})
+
+
+class JobPriority(IntEnum):
+    """Stored as its rank, so that the order of claims, (priority, id), is one ascending index."""
+
+    HIGH = 1
+    MEDIUM = 2
+    LOW = 3
+
+
+class WebhookEvent(StrEnum):
+    """What an endpoint can be told about; the value is what the ``webhook-event`` header says."""
+
+    JOB_COMPLETED = "job.completed"
+    JOB_FAILED = "job.failed"
+    JOB_CANCELLED = "job.cancelled"
+
+
+class DeliveryStatus(StrEnum):
+    PENDING = "PENDING"
+    DELIVERED = "DELIVERED"
+    FAILED = "FAILED"
