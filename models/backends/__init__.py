@@ -1,0 +1,1 @@
+"""Tortoise's clients, guarded: every connection that statements use passes through here."""

@@ -1,0 +1,143 @@
+"""A MySQL client for Tortoise whose pool survives dead connections, cancellations and restarts of the server.
+
+aiomysql's pool never wakes those who wait when a dead connection is released, has no read timeout, and may hand on
+a connection whose last reply was never read. So: a semaphore below the pool's size decides who may take one
+(nobody ever waits inside the pool), session settings go into ``init_command`` (a SET reaches one connection only),
+and whoever leaves with anything but a plain SQL error closes the connection first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any
+
+import aiomysql
+from pymysql import err
+from pymysql.constants import FIELD_TYPE
+from pymysql.converters import decoders
+from tortoise.backends.mysql.client import MySQLClient
+
+from models.connection import STATEMENT_SLOTS
+
+ACQUIRE_TIMEOUT_SECONDS = 5.0
+LOCK_WAIT_SECONDS = 5
+USABLE_AFTER = (err.IntegrityError, err.ProgrammingError, err.DataError)
+
+if sys.modules[MySQLClient.__module__].mysql is not aiomysql:
+    raise RuntimeError("Tortoise took asyncmy, which is installed beside aiomysql; uninstall asyncmy")
+
+
+@dataclass(frozen=True, slots=True)
+class ServerFacts:
+    """What the statements must know of the server that answers them."""
+
+    version: str = ""
+    isolation_variable: str = "transaction_isolation"
+    auto_increment_increment: int = 1
+
+
+class GuardedConnection:
+    """``async with`` it to hold one pooled connection."""
+
+    __slots__ = ("_client", "_connection")
+
+    def __init__(self, client: GuardedMySQLClient) -> None:
+        self._client = client
+        self._connection: aiomysql.Connection | None = None
+
+    async def __aenter__(self) -> aiomysql.Connection:
+        slots = self._client.slots
+        await slots.acquire()
+        try:
+            async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
+                await self._client.ensure_pool()
+                self._connection = await self._client.pool.acquire()
+        except BaseException:
+            slots.release()
+            raise
+        return self._connection
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        connection, self._connection = self._connection, None
+        if connection is None:
+            return
+        if error is not None and not isinstance(error, USABLE_AFTER):
+            connection.close()
+        try:
+            self._client.release(connection)
+        finally:
+            self._client.slots.release()
+
+
+class GuardedMySQLClient(MySQLClient):
+    """Tortoise's client over a guarded pool."""
+
+    def __init__(self, **credentials: Any) -> None:
+        super().__init__(**credentials)
+        self.slots = asyncio.Semaphore(STATEMENT_SLOTS)
+        self.extra["conv"] = CONVERTERS
+        self.server = ServerFacts()
+
+    async def ensure_pool(self) -> None:
+        """Open the pool if it is not open."""
+        if self._pool is None:
+            async with self._pool_init_lock:
+                if self._pool is None:
+                    await self.create_connection(with_db=True)
+
+    async def create_connection(self, with_db: bool) -> None:
+        self.server = await self._ask_server()
+        self.extra["init_command"] = (
+            f"SET SESSION {self.server.isolation_variable}='READ-COMMITTED', time_zone='+00:00', "
+            f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}"
+        )
+        await super().create_connection(with_db)
+
+    async def _ask_server(self) -> ServerFacts:
+        """MariaDB 10 and MySQL 8 name the isolation differently, so one connection asks before the pool opens."""
+        connection = await aiomysql.connect(
+            host=self.host, port=self.port, user=self.user, password=self.password, connect_timeout=5
+        )
+        try:
+            async with connection.cursor() as cursor:
+                await cursor.execute(
+                    "SHOW VARIABLES WHERE Variable_name IN "
+                    "('transaction_isolation', 'tx_isolation', 'version', 'auto_increment_increment')"
+                )
+                found = dict(await cursor.fetchall())
+        finally:
+            connection.close()
+        return ServerFacts(
+            version=found["version"],
+            isolation_variable="transaction_isolation" if "transaction_isolation" in found else "tx_isolation",
+            auto_increment_increment=int(found["auto_increment_increment"]),
+        )
+
+    @property
+    def pool(self) -> aiomysql.Pool:
+        """The open pool; ``ensure_pool`` first."""
+        if self._pool is None:
+            raise err.InterfaceError(0, "the pool was closed")
+        return self._pool
+
+    def release(self, connection: aiomysql.Connection) -> None:
+        if self._pool is None:
+            connection.close()
+            return
+        self._pool.release(connection)
+
+    def acquire_connection(self) -> Any:
+        return GuardedConnection(self)
+
+
+CONVERTERS = {**decoders}
+"""Times are handed on as text: engine/store/rows.py reads them faster than the driver does."""
+for _kind in (FIELD_TYPE.DATETIME, FIELD_TYPE.TIMESTAMP):
+    CONVERTERS.pop(_kind, None)
+
+client_class = GuardedMySQLClient
