@@ -1,0 +1,112 @@
+"""The base of every loop: it survives its own exceptions, says so, and stops when it is told to.
+
+Failure handling: a turn that raises is logged with its traceback, counted, and tried again after a growing pause; the
+loop itself ends only by ``stop``. ``health`` tells when the last good turn was, so that readiness can see a dead loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import contextvars
+import random
+from dataclasses import dataclass
+
+import structlog
+
+from engine.clock import Clock, SystemClock
+from engine.errors import Unavailable
+
+log = structlog.get_logger("signalbox.service")
+
+LONGEST_PAUSE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class Health:
+    """What a loop has been doing."""
+
+    name: str
+    turns: int = 0
+    failures: int = 0
+    last_turn: float | None = None
+    last_error: str | None = None
+
+
+class Service:
+    """A loop: ``run_once`` again and again, at most ``interval_seconds`` apart, sooner when woken.
+
+    Subclasses implement ``run_once`` and may return the seconds until they want the next turn.
+    """
+
+    name = "service"
+    interval_seconds = 1.0
+    jitter = 0.1
+
+    def __init__(self, clock: Clock | None = None) -> None:
+        self.clock = clock or SystemClock()
+        self.health = Health(self.name)
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._stopping = False
+
+    async def run_once(self) -> float | None:
+        """One turn. Returns the seconds to wait before the next, or None for the interval."""
+        raise NotImplementedError
+
+    def start(self) -> None:
+        """Start the loop. It runs in a context of its own: a task made inside a transaction must not inherit it."""
+        self._stopping = False
+        self._task = asyncio.get_running_loop().create_task(self._loop(), name=self.name, context=contextvars.Context())
+
+    def wake(self) -> None:
+        """Have the next turn at once."""
+        self._wake.set()
+
+    async def stop(self) -> None:
+        """End the loop after the turn under way."""
+        self._stopping = True
+        self._wake.set()
+        if self._task is not None:
+            task, self._task = self._task, None
+            await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def is_running(self) -> bool:
+        return self._task is not None and not self._task.done()
+
+    async def _loop(self) -> None:
+        failures_in_a_row = 0
+        while not self._stopping:
+            self._wake.clear()
+            try:
+                wait = await self.run_once()
+            except Exception as error:  # noqa: BLE001 - a loop that dies silently is the worst of failures
+                failures_in_a_row += 1
+                self.health.failures += 1
+                self.health.last_error = f"{type(error).__name__}: {error}"
+                self._report(error, failures_in_a_row)
+                wait = min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures_in_a_row, 8))
+            else:
+                failures_in_a_row = 0
+                self.health.turns += 1
+                self.health.last_turn = self.clock.monotonic()
+                self.health.last_error = None
+            if wait is None:
+                wait = self.interval_seconds
+            await self._pause(wait * (1 + random.uniform(-self.jitter, self.jitter)))  # noqa: S311 - no secret
+
+    def _report(self, error: Exception, failures_in_a_row: int) -> None:
+        if isinstance(error, Unavailable):
+            if failures_in_a_row == 1:
+                log.warning("loop.unavailable", loop=self.name, error=str(error))
+            return
+        log.error("loop.failed", loop=self.name, failures_in_a_row=failures_in_a_row, exc_info=error)
+
+    async def _pause(self, seconds: float) -> None:
+        if seconds <= 0 or self._stopping:
+            await asyncio.sleep(0)
+            return
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._wake.wait()

@@ -1,0 +1,213 @@
+"""What workers ask of jobs, in batches: claim, finish, heartbeat, progress, and the promotion of what is due.
+
+A claim is temporary ownership, proven by its token: nothing that a worker says of a job is believed unless the job is
+still RUNNING under the token that this worker was given. The token is fresh for every batch of claims.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from engine.records import ClaimedJob, Finish, NewDelivery
+from engine.store.database import Row
+from engine.store.rows import encode_error
+from engine.store.unit import Unit, id_list
+from engine.store.writes import touch_tags
+from models.enums import JobPriority, JobStatus
+
+Outbox = Callable[[Finish, Unit], Sequence[NewDelivery]]
+"""The webhooks that follow from the end of a job."""
+
+PROMOTE_LIMIT = 500
+
+
+@dataclass(frozen=True, slots=True)
+class ClaimRequest:
+    """Ask for up to ``limit`` jobs on behalf of a worker, for ``lease_seconds``."""
+
+    worker_id: int
+    worker_name: str
+    limit: int
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Renew the claims of a worker: (job id, claim token) of each job it holds."""
+
+    worker_id: int
+    running: int
+    claims: tuple[tuple[int, int], ...]
+    lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    job_id: int
+    claim_token: int
+    fraction: float
+
+
+class WorkerWrites:
+    """The handlers of what workers ask for."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._outbox = outbox
+
+    async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
+        """The next jobs, by priority and age. ORDER BY is exactly the index: a sort would lock thousands of rows."""
+        return [await self._claim(unit, request) for request in requests]
+
+    async def _claim(self, unit: Unit, request: ClaimRequest) -> list[ClaimedJob]:
+        if request.limit <= 0:
+            return []
+        transaction = unit.transaction
+        rows = await transaction.fetch(
+            "SELECT id, task_name, payload, priority, attempt, max_attempts, timeout_seconds, webhook_url, "
+            f"tags IS NOT NULL FROM jobs WHERE status='QUEUED' ORDER BY priority, id LIMIT {request.limit}"
+            f"{transaction.skip_locked}"
+        )
+        if not rows:
+            return []
+        token = secrets.randbits(63)
+        ids = [row[0] for row in rows]
+        # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
+        changed = await transaction.execute(
+            f"UPDATE jobs SET status='RUNNING', attempt=attempt+1, claim_token={token}, worker_id={request.worker_id}, "
+            f"lease_until='{unit.later(request.lease_seconds)}', started_at='{unit.now_text}', "
+            f"updated_at='{unit.now_text}', progress=NULL WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
+        )
+        if changed != len(ids):
+            held = await transaction.fetch(
+                f"SELECT id FROM jobs WHERE id IN ({id_list(ids)}) AND status='RUNNING' AND claim_token={token}"
+            )
+            owned = {row[0] for row in held}
+            rows = [row for row in rows if row[0] in owned]
+        claimed = [
+            ClaimedJob(
+                id=row[0],
+                task_name=row[1],
+                payload_text=row[2],
+                priority=JobPriority(row[3]),
+                attempt=row[4] + 1,
+                max_attempts=row[5],
+                timeout_seconds=row[6],
+                webhook_url=row[7],
+                has_tags=bool(row[8]),
+                claim_token=token,
+            )
+            for row in rows
+        ]
+        for job in claimed:
+            unit.changed(job.id, JobStatus.QUEUED, JobStatus.RUNNING, job.attempt, worker=request.worker_name)
+        await touch_tags(unit, [job.id for job in claimed if job.has_tags])
+        return claimed
+
+    async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
+        """Whether each was accepted: False when the job is no longer this claim's."""
+        transaction = unit.transaction
+        rows = await transaction.fetch(
+            f"SELECT id, claim_token FROM jobs WHERE id IN ({id_list(each.job.id for each in requests)}) "
+            f"AND status='RUNNING'{transaction.for_update}"
+        )
+        holders: dict[int, int] = {row[0]: row[1] for row in rows}
+        accepted: dict[int, Finish] = {}
+        answers = []
+        for finish in requests:
+            is_owner = holders.get(finish.job.id) == finish.job.claim_token and finish.job.id not in accepted
+            answers.append(is_owner)
+            if is_owner:
+                accepted[finish.job.id] = finish
+        completed = [(each.job.id, each.result_text) for each in accepted.values() if each.to is JobStatus.COMPLETED]
+        if completed:
+            await transaction.complete(completed)
+        for finish in accepted.values():
+            run_at = None
+            if finish.to is not JobStatus.COMPLETED:
+                run_at = await self._end_otherwise(unit, finish)
+            unit.changed(
+                finish.job.id, JobStatus.RUNNING, finish.to, finish.job.attempt, run_at=run_at, error=finish.error
+            )
+            unit.deliveries.extend(self._outbox(finish, unit))
+        tagged = [each.job.id for each in accepted.values() if each.job.has_tags]
+        await touch_tags(unit, tagged, run_at=True)
+        return answers
+
+    async def _end_otherwise(self, unit: Unit, finish: Finish) -> str | None:
+        changes = [
+            f"status='{finish.to.value}'",
+            f"updated_at='{unit.now_text}'",
+            "claim_token=NULL",
+            "lease_until=NULL",
+            "worker_id=NULL",
+        ]
+        parameters: list[str | None] = []
+        run_at = None
+        if finish.error is not None:
+            changes.append("error=%s")
+            parameters.append(encode_error(finish.error))
+        if finish.to is JobStatus.FAILED:
+            changes.append(f"finished_at='{unit.now_text}'")
+        elif finish.to is JobStatus.SCHEDULED:
+            run_at = unit.later(finish.delay_seconds)
+            changes.append(f"run_at='{run_at}'")
+        elif finish.to is JobStatus.QUEUED:
+            changes.append("attempt=attempt-1")  # it was not the task's fault
+        await unit.transaction.execute(
+            f"UPDATE jobs SET {', '.join(changes)} WHERE id={finish.job.id} AND status='RUNNING'", parameters
+        )
+        return run_at
+
+    async def heartbeat(self, unit: Unit, requests: Sequence[Heartbeat]) -> list[set[int]]:
+        """The ids of the jobs each worker still holds; all claims of a worker are renewed in one statement."""
+        answers = []
+        for beat in requests:
+            await unit.transaction.execute(
+                f"UPDATE worker SET heartbeat_at='{unit.now_text}', running={beat.running} WHERE id={beat.worker_id}"
+            )
+            held: set[int] = set()
+            if beat.claims:
+                rows = await unit.transaction.fetch(
+                    f"SELECT id, claim_token FROM jobs WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
+                    f"AND status='RUNNING'{unit.transaction.for_update}"
+                )
+                claims = dict(beat.claims)
+                held = {job_id for job_id, token in rows if claims[job_id] == token}
+                if held:
+                    await unit.transaction.execute(
+                        f"UPDATE jobs SET lease_until='{unit.later(beat.lease_seconds)}' WHERE id IN ({id_list(held)})"
+                    )
+            answers.append(held)
+        return answers
+
+    async def report_progress(self, unit: Unit, requests: Sequence[Progress]) -> list[None]:
+        latest = {(each.job_id, each.claim_token): each.fraction for each in requests}
+        for (job_id, token), fraction in sorted(latest.items()):
+            await unit.transaction.execute(
+                f"UPDATE jobs SET progress=%s WHERE id={job_id} AND status='RUNNING' AND claim_token={token}",
+                (fraction,),
+            )
+        return [None] * len(requests)
+
+    async def promote(self, unit: Unit, requests: Sequence[None]) -> list[int]:
+        """Make QUEUED what has become due: how many were. Each priority is read in the order of its index."""
+        transaction = unit.transaction
+        rows: list[Row] = []
+        for priority in JobPriority:
+            rows += await transaction.fetch(
+                "SELECT id, attempt, run_at, tags IS NOT NULL FROM jobs WHERE status='SCHEDULED' "
+                f"AND priority={int(priority)} AND run_at <= '{unit.now_text}' ORDER BY run_at, id "
+                f"LIMIT {PROMOTE_LIMIT}{transaction.skip_locked}"
+            )
+        if rows:
+            ids: list[int] = [row[0] for row in rows]
+            await transaction.execute(
+                f"UPDATE jobs SET status='QUEUED', updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)}) "
+                "AND status='SCHEDULED'"
+            )
+            for job_id, attempt, run_at, _has_tags in rows:
+                unit.changed(job_id, JobStatus.SCHEDULED, JobStatus.QUEUED, attempt, run_at=run_at)
+            await touch_tags(unit, [row[0] for row in rows if row[3]])
+        return [len(rows)] * len(requests)

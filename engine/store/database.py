@@ -1,0 +1,92 @@
+"""What a dialect must offer: reads, and one kind of transaction that is safe to lose.
+
+Failure handling: everything that a driver raises leaves here as one of three. ``Unavailable``: the server cannot be
+reached (nothing is known to have been written). ``Collision``: the server refused this transaction because of
+another (deadlock, lock wait, a unique key taken meanwhile): do it again. ``CommitUnknown``: the connection was lost
+while COMMIT was under way: look before doing it again.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import UTC, datetime
+from typing import Any
+
+from engine.errors import Unavailable
+
+Row = tuple[Any, ...]
+
+
+class Collision(Exception):
+    """Another transaction was in the way; the same work can be tried again."""
+
+
+class CommitUnknown(Unavailable):
+    """The connection was lost while COMMIT was under way."""
+
+
+def to_text(moment: datetime) -> str:
+    """An instant as every table stores it: UTC, microseconds, no zone."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+
+
+def from_text(text: str) -> datetime:
+    """The instant that a table's text means."""
+    return datetime.fromisoformat(text + "+00:00")
+
+
+class Transaction(ABC):
+    """One transaction. Statements are written with ``%s``; ``now`` is the database's clock at its start."""
+
+    now: datetime
+    now_text: str
+    for_update: str = ""
+    skip_locked: str = ""
+
+    @abstractmethod
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """The rows that ``sql`` yields."""
+
+    @abstractmethod
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        """Run ``sql``; the number of rows it changed."""
+
+    @abstractmethod
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+        """Insert ``rows``; their generated keys, in order."""
+
+    @abstractmethod
+    async def complete(self, rows: Sequence[tuple[int, str | None]]) -> int:
+        """Mark each (job id, result) COMPLETED that is RUNNING; how many were."""
+
+
+class Database(ABC):
+    """A connected database."""
+
+    dialect: str
+    job_columns: str
+    """The select list that ``rows.job_from_row`` reads."""
+
+    @abstractmethod
+    async def open(self) -> None: ...
+
+    @abstractmethod
+    async def close(self) -> None: ...
+
+    @abstractmethod
+    def transaction(self) -> AbstractAsyncContextManager[Transaction]:
+        """A transaction that commits at the end of the block and rolls back when it raises."""
+
+    @abstractmethod
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        """Read, outside any transaction, what is committed now."""
+
+    @abstractmethod
+    async def now(self) -> datetime:
+        """The database's clock."""
+
+    @abstractmethod
+    async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
+        """Whether a transaction that is still under way may yet fill events ``first_seq`` to ``last_seq``."""

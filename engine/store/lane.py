@@ -1,0 +1,204 @@
+"""Natural batching: what arrives while a transaction is under way goes together into the next one.
+
+There is no timer: an idle lane commits at once, a busy one commits hundreds of operations with one fsync. Each
+caller gets the result or the error of its own operation; one that breaks a batch is found by running them singly.
+
+Failure handling: a collision is tried again at once; an unreachable database is tried again, with growing pauses,
+until the operation's deadline, when its caller gets ``Unavailable`` (finishes of attempts have no deadline: their
+result is kept until the database is back). When a COMMIT's answer is lost, the log is read to see whether it counts.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import random
+from collections import deque
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import SignalboxError, Unavailable
+from engine.store.database import Collision, CommitUnknown, Database, Transaction
+
+log = structlog.get_logger("signalbox.store")
+
+Result = TypeVar("Result")
+
+MAX_WEIGHT = 1000
+MAX_COLLISIONS = 20
+LONGEST_PAUSE_SECONDS = 1.0
+
+
+Handler = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
+"""Given the unit of work and the requests of one kind: a result, or an error, for each."""
+
+
+@dataclass(slots=True, eq=False)
+class Operation(Generic[Result]):
+    handler: Handler
+    request: Any
+    weight: int
+    deadline: float | None
+    future: asyncio.Future[Result]
+
+
+class Lane:
+    """A queue of operations and the one task that commits them.
+
+    Args:
+        unit: wraps a transaction for the handlers, which collect in it what follows from their changes.
+        settle: writes what was collected, just before COMMIT.
+        was_committed: whether a unit whose COMMIT went unanswered is in the database.
+        committed: told of each unit once it is.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        database: Database,
+        clock: Clock,
+        *,
+        unit: Callable[[Transaction], Any],
+        settle: Callable[[Any], Awaitable[None]],
+        was_committed: Callable[[Any], Awaitable[bool]],
+        committed: Callable[[Any], None],
+    ) -> None:
+        self.name = name
+        self._database = database
+        self._clock = clock
+        self._unit = unit
+        self._settle = settle
+        self._was_committed = was_committed
+        self._committed = committed
+        self._waiting: deque[Operation[Any]] = deque()
+        self._arrived = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        self._task = asyncio.get_running_loop().create_task(
+            self._run(), name=f"lane {self.name}", context=contextvars.Context()
+        )
+
+    async def close(self) -> None:
+        """Commit what is waiting, then end. What cannot be committed now fails with ``Unavailable``."""
+        self._closing = True
+        self._arrived.set()
+        if self._task is not None:
+            await asyncio.gather(self._task, return_exceptions=True)
+            self._task = None
+
+    def submit(
+        self, handler: Handler, request: Any, *, weight: int = 1, patience_seconds: float | None = 3.0
+    ) -> asyncio.Future[Any]:
+        """Queue one operation. The future's result is the handler's for this request.
+
+        Args:
+            weight: how many rows it writes, about.
+            patience_seconds: how long an unreachable database is waited for; None for ever.
+        """
+        future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        if self._closing or self._task is None:
+            future.set_exception(Unavailable("The server is stopping; nothing was changed."))
+            return future
+        deadline = None if patience_seconds is None else self._clock.monotonic() + patience_seconds
+        self._waiting.append(Operation(handler, request, weight, deadline, future))
+        self._arrived.set()
+        return future
+
+    async def _run(self) -> None:
+        while True:
+            if not self._waiting:
+                if self._closing:
+                    return
+                self._arrived.clear()
+                await self._arrived.wait()
+                continue
+            await self._commit(self._take())
+
+    def _take(self) -> list[Operation[Any]]:
+        batch: list[Operation[Any]] = []
+        weight = 0
+        while self._waiting and (not batch or weight + self._waiting[0].weight <= MAX_WEIGHT):
+            operation = self._waiting.popleft()
+            if not operation.future.cancelled():
+                batch.append(operation)
+                weight += operation.weight
+        return batch
+
+    async def _commit(self, batch: list[Operation[Any]]) -> None:
+        collisions = outages = 0
+        while batch:
+            try:
+                results = await self._attempt(batch)
+            except Collision as error:
+                collisions += 1
+                if collisions > MAX_COLLISIONS:
+                    log.warning("store.gave_up", lane=self.name, operations=len(batch), error=str(error))
+                    _fail(batch, Unavailable("The database refused this again and again because of others; try again."))
+                    return
+                await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(collisions, 6)))  # noqa: S311 - no secret
+            except Unavailable as error:
+                outages += 1
+                if outages == 1:
+                    log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
+                batch = self._still_patient(batch, error)
+                await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
+            except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
+                if len(batch) == 1:
+                    _fail(batch, error)
+                    return
+                for operation in batch:
+                    await self._commit([operation])
+                return
+            else:
+                if outages:
+                    log.info("store.available", lane=self.name)
+                for operation, result in zip(batch, results, strict=True):
+                    _settle_future(operation, result)
+                return
+
+    def _still_patient(self, batch: list[Operation[Any]], error: Unavailable) -> list[Operation[Any]]:
+        now = self._clock.monotonic()
+        patient = [each for each in batch if not self._closing and (each.deadline is None or each.deadline > now)]
+        _fail([each for each in batch if each not in patient], error)
+        return patient
+
+    async def _attempt(self, batch: list[Operation[Any]]) -> list[Any]:
+        kinds: dict[Handler, list[int]] = {}
+        for index, operation in enumerate(batch):
+            kinds.setdefault(operation.handler, []).append(index)
+        results: list[Any] = [None] * len(batch)
+        unit = None
+        try:
+            async with self._database.transaction() as transaction:
+                unit = self._unit(transaction)
+                for handler, indexes in kinds.items():
+                    outcomes = await handler(unit, [batch[index].request for index in indexes])
+                    for index, outcome in zip(indexes, outcomes, strict=True):
+                        results[index] = outcome
+                await self._settle(unit)
+        except CommitUnknown:
+            if unit is None or not await self._was_committed(unit):
+                raise
+        self._committed(unit)
+        return results
+
+
+def _settle_future(operation: Operation[Any], result: Any) -> None:
+    if operation.future.done():
+        return
+    if isinstance(result, SignalboxError):
+        operation.future.set_exception(result)
+    else:
+        operation.future.set_result(result)
+
+
+def _fail(batch: Sequence[Operation[Any]], error: Exception) -> None:
+    for operation in batch:
+        if not operation.future.done():
+            operation.future.set_exception(error)

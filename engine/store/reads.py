@@ -1,0 +1,313 @@
+"""What is asked of the store without changing it. Every read sees what was committed when it began."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from engine.errors import InvalidInput
+from engine.records import (
+    AttemptRecord,
+    DeliveryRecord,
+    EventRecord,
+    JobRecord,
+    StatsRecord,
+    StatusChange,
+    TaskRecord,
+    TryRecord,
+    WorkerRecord,
+)
+from engine.store.database import Database, from_text, to_text
+from engine.store.listing import JobFilter, JobQuery, ListStatement, Statement, conditions, decode_cursor
+from engine.store.rows import EVENT_COLUMNS, event_from_row, job_from_row
+from engine.store.unit import id_list
+from engine.store.writes import unpack
+from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
+
+MAX_ID = 2**63 - 1
+
+TASK_NAMES = (
+    "WITH RECURSIVE names(name) AS (SELECT MIN(task_name) FROM jobs UNION ALL "
+    "SELECT (SELECT MIN(task_name) FROM jobs WHERE task_name > names.name) FROM names WHERE names.name IS NOT NULL) "
+    "SELECT name FROM names WHERE name IS NOT NULL"
+)
+"""All task names in use, one index look-up for each, however many jobs there are."""
+
+
+@dataclass(slots=True)
+class JobPage:
+    jobs: list[JobRecord]
+    has_next: bool
+    has_previous: bool
+
+
+class Reads:
+    """The reading half of the store."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
+        """The jobs that exist among ``ids``."""
+        possible = [each for each in ids if 0 < each <= MAX_ID]
+        if not possible:
+            return {}
+        rows = await self._database.fetch(
+            f"SELECT {self._database.job_columns} FROM jobs WHERE id IN ({id_list(set(possible))})"
+        )
+        return {record.id: record for record in (job_from_row(unpack(row)) for row in rows)}
+
+    async def job(self, job_id: int) -> JobRecord | None:
+        return (await self.jobs_by_id([job_id])).get(job_id)
+
+    async def list_jobs(self, query: JobQuery) -> JobPage:
+        """One page of a list.
+
+        Raises:
+            InvalidInput: the cursor is not one of this list's.
+        """
+        argument = "before" if query.page.is_backward else "after"
+        position = None if query.page.cursor is None else decode_cursor(query, query.page.cursor, argument)
+        names, search_id = await self._resolve_search(query.where)
+        statement = ListStatement(query, position, names, search_id).build()
+        rows = await self._database.fetch(statement.sql, statement.parameters)
+        has_more = len(rows) > query.page.size
+        ids = [row[0] for row in rows[: query.page.size]]
+        records = await self.jobs_by_id(ids)
+        jobs = [records[job_id] for job_id in ids if job_id in records]
+        if query.page.is_backward:
+            return JobPage(jobs[::-1], has_next=position is not None, has_previous=has_more)
+        return JobPage(jobs, has_next=has_more, has_previous=position is not None)
+
+    async def _resolve_search(self, where: JobFilter) -> tuple[list[str] | None, int | None]:
+        if where.search is None:
+            return None, None
+        wanted = where.search.casefold()
+        names = [row[0] for row in await self._database.fetch(TASK_NAMES)]
+        search_id = int(where.search) if where.search.isascii() and where.search.isdigit() else None
+        if search_id is not None and search_id > MAX_ID:
+            search_id = None
+        return [name for name in names if wanted in name.casefold()], search_id
+
+    async def count_jobs(self, where: JobFilter, at_most: int | None = None) -> int:
+        """How many jobs match; counting stops at ``at_most``."""
+        names, search_id = await self._resolve_search(where)
+        found, parameters = conditions(where, names, search_id)
+        condition = f" WHERE {' AND '.join(found)}" if found else ""
+        sql = f"SELECT COUNT(*) FROM jobs{condition}"
+        if at_most is not None:
+            sql = f"SELECT COUNT(*) FROM (SELECT 1 AS one FROM jobs{condition} LIMIT {at_most}) c"
+        [(count,)] = await self._database.fetch(sql, parameters)
+        return int(count)
+
+    async def matching_ids(self, where: JobFilter, after_id: int, limit: int) -> list[int]:
+        """The next ids that match, in ascending order."""
+        found, parameters = conditions(where, None, None)
+        statement = Statement(" AND ".join([*found, f"jobs.id > {after_id}"]), parameters)
+        rows = await self._database.fetch(
+            f"SELECT jobs.id FROM jobs WHERE {statement.sql} ORDER BY jobs.id LIMIT {limit}", statement.parameters
+        )
+        return [row[0] for row in rows]
+
+    async def stats(self) -> StatsRecord:
+        now = await self._database.now()
+        counts = dict.fromkeys(JobStatus, 0)
+        for status, count in await self._database.fetch("SELECT status, COUNT(*) FROM jobs GROUP BY status"):
+            counts[JobStatus(status)] = count
+        since = to_text(now - timedelta(seconds=60))
+        recent: dict[JobStatus, int] = {}
+        for status in (JobStatus.COMPLETED, JobStatus.FAILED):
+            [(recent[status],)] = await self._database.fetch(
+                f"SELECT COUNT(*) FROM jobs WHERE status='{status.value}' AND priority IN (1,2,3) AND updated_at > %s",
+                [since],
+            )
+        oldest = []
+        for priority in JobPriority:
+            oldest += await self._database.fetch(
+                f"SELECT run_at FROM jobs WHERE status='QUEUED' AND priority={int(priority)} "
+                "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
+            )
+        waited = max(((now - from_text(row[0])).total_seconds() for row in oldest), default=None)
+        return StatsRecord(
+            counts,
+            recent[JobStatus.COMPLETED],
+            recent[JobStatus.FAILED],
+            None if waited is None else max(0.0, waited),
+        )
+
+    async def events_of(self, job_ids: Sequence[int]) -> dict[int, list[EventRecord]]:
+        """Every status change of each job, oldest first."""
+        if not job_ids:
+            return {}
+        rows = await self._database.fetch(
+            f"SELECT {','.join(EVENT_COLUMNS)} FROM job_event WHERE job_id IN ({id_list(set(job_ids))}) "
+            "ORDER BY job_id, seq"
+        )
+        found: dict[int, list[EventRecord]] = defaultdict(list)
+        for row in rows:
+            event = event_from_row(row)
+            found[event.job_id].append(event)
+        return found
+
+    async def attempts_of(self, job_ids: Sequence[int]) -> dict[int, list[AttemptRecord]]:
+        """Every attempt of each job, oldest first: a claim begins one, the next change of status ends it."""
+        return {job_id: attempts(events) for job_id, events in (await self.events_of(job_ids)).items()}
+
+    async def events_after(self, seq: int, limit: int) -> list[EventRecord]:
+        """The next events of the log, in order. Numbers may be missing: see ``engine.feed``."""
+        rows = await self._database.fetch(
+            f"SELECT {','.join(EVENT_COLUMNS)} FROM job_event WHERE seq > {seq} ORDER BY seq LIMIT {limit}"
+        )
+        return [event_from_row(row) for row in rows]
+
+    async def seqs_after(self, seq: int, limit: int) -> list[int]:
+        rows = await self._database.fetch(f"SELECT seq FROM job_event WHERE seq > {seq} ORDER BY seq LIMIT {limit}")
+        return [row[0] for row in rows]
+
+    async def log_bounds(self) -> tuple[int, int]:
+        """The first and last event numbers that are readable; (0, 0) for an empty log."""
+        [(first, last)] = await self._database.fetch("SELECT MIN(seq), MAX(seq) FROM job_event")
+        return (first or 0, last or 0)
+
+    async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
+        return await self._database.is_hole_open(first_seq, last_seq)
+
+    async def changes(self, events: Sequence[EventRecord]) -> list[StatusChange]:
+        """``events`` with their jobs as they were right after each. Events of jobs that are deleted are left out."""
+        ids = list({event.job_id for event in events})
+        records = await self.jobs_by_id(ids)
+        stale = [
+            event.job_id
+            for event in events
+            if event.job_id in records
+            and (records[event.job_id].updated_at != event.at or records[event.job_id].status is not event.to)
+        ]
+        histories = await self.events_of(stale)
+        return [
+            StatusChange(
+                event.cursor,
+                event.seq,
+                _as_of(records[event.job_id], event, histories.get(event.job_id)),
+                event.from_,
+                event.to,
+                event.at,
+            )
+            for event in events
+            if event.job_id in records
+        ]
+
+    async def seconds_to_next_due(self, now: datetime) -> float | None:
+        waits = []
+        for priority in JobPriority:
+            rows = await self._database.fetch(
+                f"SELECT run_at FROM jobs WHERE status='SCHEDULED' AND priority={int(priority)} "
+                "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
+            )
+            waits += [(from_text(row[0]) - now).total_seconds() for row in rows]
+        return max(0.0, min(waits)) if waits else None
+
+    async def workers(self) -> list[WorkerRecord]:
+        rows = await self._database.fetch(
+            "SELECT id, host, pid, slots, running, started_at, heartbeat_at FROM worker ORDER BY id"
+        )
+        return [
+            WorkerRecord(id_, host, pid, slots, running, from_text(started_at), from_text(heartbeat_at))
+            for id_, host, pid, slots, running, started_at, heartbeat_at in rows
+        ]
+
+    async def tasks(self) -> list[TaskRecord]:
+        rows = await self._database.fetch(
+            "SELECT name, description, payload_schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, "
+            "paused FROM task ORDER BY name"
+        )
+        return [
+            TaskRecord(
+                name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, bool(paused)
+            )
+            for name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, paused in rows
+        ]
+
+    async def deliveries_of(self, job_ids: Sequence[int]) -> dict[int, list[DeliveryRecord]]:
+        """Every webhook of each job with its tries, oldest first."""
+        if not job_ids:
+            return {}
+        rows = await self._database.fetch(
+            "SELECT id, message_id, event, job_id, endpoint_id, url, status, next_try_at, created_at "
+            f"FROM webhook_delivery WHERE job_id IN ({id_list(set(job_ids))}) ORDER BY job_id, id"
+        )
+        found: dict[int, list[DeliveryRecord]] = defaultdict(list)
+        by_id: dict[int, DeliveryRecord] = {}
+        for id_, message_id, event, job_id, endpoint_id, url, status, next_try_at, created_at in rows:
+            record = DeliveryRecord(
+                message_id,
+                WebhookEvent(event),
+                job_id,
+                endpoint_id,
+                url,
+                DeliveryStatus(status),
+                from_text(next_try_at) if next_try_at else None,
+                from_text(created_at),
+            )
+            by_id[id_] = record
+            found[job_id].append(record)
+        if by_id:
+            tries = await self._database.fetch(
+                "SELECT delivery_id, at, duration_ms, response_status, error FROM webhook_try "
+                f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
+            )
+            for delivery_id, at, duration_ms, response_status, error in tries:
+                by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
+        return found
+
+
+def attempts(events: Sequence[EventRecord]) -> list[AttemptRecord]:
+    """The attempts that a job's events tell of."""
+    found: list[AttemptRecord] = []
+    for event in events:
+        if event.to is JobStatus.RUNNING:
+            found.append(AttemptRecord(event.attempt, None, None, event.worker, event.at, None))
+        elif event.from_ is JobStatus.RUNNING and found:
+            found[-1].outcome, found[-1].error, found[-1].finished_at = event.to, event.error, event.at
+    return found
+
+
+def _as_of(record: JobRecord, event: EventRecord, history: Sequence[EventRecord] | None) -> JobRecord:
+    """``record``, read later, as it was right after ``event``."""
+    if history is None:
+        return record
+    started_at = run_at = error = None
+    for each in history:
+        if each.seq > event.seq:
+            break
+        if each.to is JobStatus.RUNNING:
+            started_at = each.at
+        elif each.from_ is not None and each.from_.is_terminal:
+            started_at = None
+        run_at = each.run_at or run_at
+        error = each.error or error
+    is_last = history[-1].seq == event.seq
+    return replace(
+        record,
+        status=event.to,
+        attempt=event.attempt,
+        updated_at=event.at,
+        run_at=run_at,
+        started_at=started_at,
+        finished_at=event.at if event.to.is_terminal else None,
+        result_text=record.result_text if event.to is JobStatus.COMPLETED else None,
+        error=error,
+        progress=record.progress if is_last else None,
+    )
+
+
+def parse_id(text: str, argument: str = "id") -> int:
+    """The number in an ID that a client gave.
+
+    Raises:
+        InvalidInput: it is not a decimal number.
+    """
+    if not (text.isascii() and text.isdigit()):
+        raise InvalidInput(f"{argument}: {text[:80]!r} is not an id; ids are decimal numbers.", field=argument)
+    return int(text) if len(text) <= 20 else MAX_ID + 1

@@ -1,0 +1,125 @@
+"""Between a row and a record. Both dialects give the same columns in the same order; NULL may come as ''."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import orjson
+
+from engine.records import ErrorRecord, EventRecord, JobRecord
+from engine.store.database import Row, from_text
+from models.enums import JobPriority, JobStatus
+
+JOB_COLUMNS = (
+    "id",
+    "task_name",
+    "payload",
+    "priority",
+    "status",
+    "tags",
+    "attempt",
+    "max_attempts",
+    "timeout_seconds",
+    "progress",
+    "result",
+    "error",
+    "idempotency_key",
+    "concurrency_key",
+    "webhook_url",
+    "schedule_id",
+    "copy_of_id",
+    "created_at",
+    "updated_at",
+    "run_at",
+    "started_at",
+    "finished_at",
+)
+EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
+
+_STATUS = {status.value: status for status in JobStatus}
+_PRIORITY = {text: priority for priority in JobPriority for text in (priority.value, str(priority.value))}
+
+
+def encode_error(error: ErrorRecord | None) -> str | None:
+    if error is None:
+        return None
+    return orjson.dumps({"code": error.code, "message": error.message, "traceback": error.traceback}).decode()
+
+
+def decode_error(text: str | None) -> ErrorRecord | None:
+    if not text:
+        return None
+    return ErrorRecord(**orjson.loads(text))
+
+
+def job_from_row(row: Sequence[Any]) -> JobRecord:
+    """The job in a row of ``JOB_COLUMNS``."""
+    (
+        id_,
+        task_name,
+        payload,
+        priority,
+        status,
+        tags,
+        attempt,
+        max_attempts,
+        timeout_seconds,
+        progress,
+        result,
+        error,
+        idempotency_key,
+        concurrency_key,
+        webhook_url,
+        schedule_id,
+        copy_of_id,
+        created_at,
+        updated_at,
+        run_at,
+        started_at,
+        finished_at,
+    ) = row
+    return JobRecord(
+        int(id_),
+        task_name,
+        payload or None,
+        _PRIORITY[priority],
+        _STATUS[status],
+        orjson.loads(tags) if tags else [],
+        int(attempt),
+        int(max_attempts),
+        float(timeout_seconds),
+        _number(progress),
+        result or None,
+        decode_error(error),
+        idempotency_key or None,
+        concurrency_key or None,
+        webhook_url or None,
+        int(schedule_id) if schedule_id else None,
+        int(copy_of_id) if copy_of_id else None,
+        from_text(created_at),
+        from_text(updated_at),
+        from_text(run_at) if run_at else None,
+        from_text(started_at) if started_at else None,
+        from_text(finished_at) if finished_at else None,
+    )
+
+
+def event_from_row(row: Row) -> EventRecord:
+    """The event in a row of ``EVENT_COLUMNS``."""
+    seq, job_id, from_status, to_status, attempt, at, run_at, worker, error = row
+    return EventRecord(
+        seq,
+        job_id,
+        _STATUS[from_status] if from_status else None,
+        _STATUS[to_status],
+        attempt,
+        from_text(at),
+        from_text(run_at) if run_at else None,
+        worker,
+        decode_error(error),
+    )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None or value == "" else float(value)

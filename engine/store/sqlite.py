@@ -1,0 +1,144 @@
+"""SQLite: one writer, one reader, one file.
+
+A write begins with BEGIN IMMEDIATE (a deferred one fails at once when another process has written meanwhile), under
+a lock of its own, for Tortoise's client has one connection. Statements run in that connection's thread: when the
+waiting task is cancelled, the statement is awaited first and then rolled back, so that nobody finds the connection
+inside a transaction.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime
+from typing import Any, cast
+
+import aiosqlite
+from tortoise.backends.sqlite.client import SqliteClient
+from tortoise.context import TortoiseContext
+
+from engine.clock import Clock, SystemClock
+from engine.errors import Unavailable
+from engine.store.database import Collision, Database, Row, Transaction, to_text
+from engine.store.rows import JOB_COLUMNS
+from models.connection import DatabaseURL, tortoise_config
+
+
+def _translate(error: sqlite3.Error) -> Exception:
+    if isinstance(error, sqlite3.IntegrityError):
+        return Collision(str(error))
+    return Unavailable(f"The database cannot be used now: {error}. Nothing was changed.")
+
+
+class SqliteTransaction(Transaction):
+    """A BEGIN IMMEDIATE ... COMMIT on the one writing connection."""
+
+    def __init__(self, connection: aiosqlite.Connection, clock: Clock) -> None:
+        self._connection = connection
+        self.now = clock.now()
+        self.now_text = to_text(self.now)
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        rows = await self._connection.execute_fetchall(sql.replace("%s", "?"), parameters)
+        return cast(list[Row], rows)
+
+    async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        async with self._connection.execute(sql.replace("%s", "?"), parameters) as cursor:
+            return cursor.rowcount
+
+    async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+        marks = ",".join("?" * len(columns))
+        sql = f"INSERT INTO {table} ({','.join(columns)}) VALUES ({marks})"
+        found = await self.fetch(f"SELECT seq FROM sqlite_sequence WHERE name = '{table}'")
+        last = found[0][0] if found else 0
+        async with self._connection.executemany(sql, rows):
+            return list(range(last + 1, last + 1 + len(rows)))
+
+    async def complete(self, rows: Sequence[tuple[int, str | None]]) -> int:
+        sql = (
+            "UPDATE jobs SET status='COMPLETED', result=?, progress=CASE WHEN progress IS NULL THEN NULL ELSE 1.0 END, "
+            f"claim_token=NULL, lease_until=NULL, updated_at='{self.now_text}', finished_at='{self.now_text}' "
+            "WHERE id=? AND status='RUNNING'"
+        )
+        async with self._connection.executemany(sql, [(result, job_id) for job_id, result in rows]) as cursor:
+            return cursor.rowcount
+
+
+class SqliteDatabase(Database):
+    """A SQLite file behind two of Tortoise's connections."""
+
+    dialect = "sqlite"
+    job_columns = ", ".join(f"jobs.{column}" for column in JOB_COLUMNS)
+
+    def __init__(self, url: DatabaseURL, *, clock: Clock | None = None, synchronous: str = "NORMAL") -> None:
+        self.url = url
+        self._clock = clock or SystemClock()
+        self._config = tortoise_config(url, synchronous=synchronous)
+        self._context: TortoiseContext | None = None
+        self._writing = asyncio.Lock()
+        self._reading = asyncio.Lock()
+        self._clients: tuple[SqliteClient, SqliteClient] | None = None
+
+    async def open(self) -> None:
+        context = TortoiseContext()
+        with context:
+            await context.init(config=self._config)
+        writer = cast(SqliteClient, context.connections.get("default"))
+        reader = cast(SqliteClient, context.connections.get("reader"))
+        try:
+            for client in (writer, reader):
+                await client.create_connection(with_db=True)
+                if client._connection is not None:
+                    client._connection.row_factory = None
+        except sqlite3.Error as error:
+            await context.close_connections()
+            raise _translate(error) from error
+        self._context = context
+        self._clients = (writer, reader)
+
+    async def close(self) -> None:
+        if self._context is not None:
+            context, self._context, self._clients = self._context, None, None
+            await context.close_connections()
+
+    def _connection(self, index: int) -> aiosqlite.Connection:
+        connection = self._clients[index]._connection if self._clients else None
+        if connection is None:
+            raise Unavailable("The database is closed.")
+        return connection
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[SqliteTransaction]:
+        async with self._writing:
+            connection = self._connection(0)
+            try:
+                await connection.execute("BEGIN IMMEDIATE")
+                try:
+                    yield SqliteTransaction(connection, self._clock)
+                    await connection.execute("COMMIT")
+                except BaseException:
+                    await asyncio.shield(_roll_back(connection))
+                    raise
+            except sqlite3.Error as error:
+                raise _translate(error) from error
+
+    async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        async with self._reading:
+            try:
+                rows = await self._connection(1).execute_fetchall(sql.replace("%s", "?"), parameters)
+                return cast(list[Row], rows)
+            except sqlite3.Error as error:
+                raise _translate(error) from error
+
+    async def now(self) -> datetime:
+        return self._clock.now()
+
+    async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
+        return False  # writers take turns, so numbers appear in order
+
+
+async def _roll_back(connection: aiosqlite.Connection) -> None:
+    if connection.in_transaction:
+        await connection.execute("ROLLBACK")

@@ -1,0 +1,256 @@
+"""The store: everything the engine keeps, behind one object.
+
+Writes go through two lanes, one for what clients ask and one for what workers and loops ask, so that a long bulk
+change does not hold up the claims. Reads go straight to the database.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import structlog
+
+from engine.clock import Clock, SystemClock
+from engine.records import (
+    ClaimedJob,
+    Created,
+    DueDelivery,
+    Finish,
+    JobRecord,
+    NewDelivery,
+    NewJob,
+    TaskRecord,
+    TryResult,
+)
+from engine.states import Trigger, sources
+from engine.store.claims import ClaimRequest, Heartbeat, Outbox, Progress, WorkerWrites
+from engine.store.database import Database
+from engine.store.deliveries import DeliveryWrites, DueRequest
+from engine.store.lane import Lane
+from engine.store.listing import JobFilter
+from engine.store.mysql import MySQLDatabase
+from engine.store.reads import Reads
+from engine.store.sqlite import SqliteDatabase
+from engine.store.unit import Unit
+from engine.store.writes import ChangeRequest, OperatorWrites
+from models.connection import DatabaseURL
+
+log = structlog.get_logger("signalbox.store")
+
+BULK_CHUNK = 500
+TASK_COLUMNS = (
+    "name",
+    "description",
+    "payload_schema",
+    "max_attempts",
+    "timeout_seconds",
+    "max_concurrency",
+    "rate_limit",
+    "paused",
+    "seen_at",
+)
+Listener = Callable[[Unit], None]
+
+
+def no_webhooks(_finish: Finish, _unit: Unit) -> Sequence[NewDelivery]:
+    """An outbox for those who have no receivers."""
+    return ()
+
+
+def database_for(url: DatabaseURL, clock: Clock | None = None) -> Database:
+    """The dialect that ``url`` asks for."""
+    return SqliteDatabase(url, clock=clock) if url.dialect == "sqlite" else MySQLDatabase(url)
+
+
+class Store:
+    """All that is kept.
+
+    Args:
+        outbox: the webhooks that follow from the end of a job; their rows are written in the same transaction.
+    """
+
+    def __init__(self, database: Database, *, outbox: Outbox = no_webhooks, clock: Clock | None = None) -> None:
+        self.database = database
+        self.clock = clock or SystemClock()
+        self.reads = Reads(database)
+        self._operators = OperatorWrites(database.job_columns)
+        self._workers = WorkerWrites(outbox)
+        self._deliveries = DeliveryWrites()
+        self._listeners: list[Listener] = []
+        self._clients_lane = self._lane("clients")
+        self._workers_lane = self._lane("workers")
+
+    def _lane(self, name: str) -> Lane:
+        return Lane(
+            name,
+            self.database,
+            self.clock,
+            unit=Unit,
+            settle=Unit.settle,
+            was_committed=self._was_committed,
+            committed=self._committed,
+        )
+
+    async def open(self) -> None:
+        await self.database.open()
+        self._clients_lane.start()
+        self._workers_lane.start()
+
+    async def close(self) -> None:
+        await self._clients_lane.close()
+        await self._workers_lane.close()
+        await self.database.close()
+
+    def listen(self, listener: Listener) -> None:
+        """Have ``listener`` called, in this process, after every commit. It must not raise or wait."""
+        self._listeners.append(listener)
+
+    def _committed(self, unit: Unit) -> None:
+        for listener in self._listeners:
+            try:
+                listener(unit)
+            except Exception:
+                log.exception("store.listener_failed")
+
+    async def _was_committed(self, unit: Unit) -> bool:
+        """After a COMMIT without an answer: is the unit's first event in the log? Waits for a COMMIT under way."""
+        if unit.first_seq is None or unit.first_event is None:
+            return False
+        async with self.database.transaction() as transaction:
+            rows = await transaction.fetch(
+                f"SELECT job_id, at, to_status FROM job_event WHERE seq={unit.first_seq}{transaction.for_update}"
+            )
+        return bool(rows) and tuple(rows[0]) == unit.first_event
+
+    # Clients
+
+    async def create_jobs(self, jobs: Sequence[NewJob]) -> list[Created]:
+        """Create all of ``jobs``, or none.
+
+        Raises:
+            Conflict: an idempotency key was used with another input.
+            Unavailable: the database cannot be reached; nothing was created.
+        """
+        created: list[Created] = await self._clients_lane.submit(self._operators.create, list(jobs), weight=len(jobs))
+        return created
+
+    async def change_job(self, job_id: int, trigger: Trigger) -> JobRecord:
+        """Run, cancel or retry a job; the job as it is then.
+
+        Raises:
+            NotFound, InvalidState, Unavailable
+        """
+        record: JobRecord = await self._clients_lane.submit(self._operators.change, ChangeRequest(job_id, trigger))
+        return record
+
+    async def change_jobs(self, where: JobFilter, trigger: Trigger) -> int:
+        """Ask ``trigger`` of every job that matches and answers to it, in chunks; how many were changed."""
+        count = after_id = 0
+        narrowed = _changeable(where, trigger)
+        while ids := await self.reads.matching_ids(narrowed, after_id, BULK_CHUNK):
+            after_id = ids[-1]
+            futures = [
+                self._clients_lane.submit(self._operators.change, ChangeRequest(job_id, trigger, is_bulk=True))
+                for job_id in ids
+            ]
+            count += sum([await future is not None for future in futures])
+        return count
+
+    async def count_changeable(self, where: JobFilter, trigger: Trigger) -> int:
+        """How many jobs ``change_jobs`` would change now."""
+        return await self.reads.count_jobs(_changeable(where, trigger))
+
+    async def delete_job(self, job_id: int) -> int:
+        """Remove a job and all that belongs to it.
+
+        Raises:
+            NotFound, InvalidState, Unavailable
+        """
+        deleted: int = await self._clients_lane.submit(self._operators.delete, job_id)
+        return deleted
+
+    # Workers
+
+    async def claim(self, request: ClaimRequest) -> list[ClaimedJob]:
+        claimed: list[ClaimedJob] = await self._workers_lane.submit(
+            self._workers.claim, request, weight=request.limit, patience_seconds=0.0
+        )
+        return claimed
+
+    async def finish(self, finish: Finish) -> bool:
+        """Report the end of an attempt; False when the claim was lost. Waits for the database as long as it takes."""
+        accepted: bool = await self._workers_lane.submit(self._workers.finish, finish, patience_seconds=None)
+        return accepted
+
+    async def heartbeat(self, beat: Heartbeat) -> set[int]:
+        held: set[int] = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)
+        return held
+
+    async def report_progress(self, progress: Progress) -> None:
+        await self._workers_lane.submit(self._workers.report_progress, progress, patience_seconds=1.0)
+
+    async def promote_due(self) -> int:
+        promoted: int = await self._workers_lane.submit(self._workers.promote, None, patience_seconds=0.0)
+        return promoted
+
+    async def seconds_to_next_due(self) -> float | None:
+        """How long until the next scheduled job is due, by the database's clock; None when there is none."""
+        now = await self.database.now()
+        return await self.reads.seconds_to_next_due(now)
+
+    async def register_worker(self, host: str, pid: int, slots: int) -> int:
+        async with self.database.transaction() as transaction:
+            [worker_id] = await transaction.insert(
+                "worker",
+                ("host", "pid", "slots", "running", "started_at", "heartbeat_at"),
+                [(host, pid, slots, 0, transaction.now_text, transaction.now_text)],
+            )
+        return worker_id
+
+    async def unregister_worker(self, worker_id: int) -> None:
+        async with self.database.transaction() as transaction:
+            await transaction.execute(f"DELETE FROM worker WHERE id={worker_id}")
+
+    async def declare_tasks(self, tasks: Sequence[TaskRecord]) -> None:
+        """Make these tasks known to every server. What operators set (paused) stays."""
+        async with self.database.transaction() as transaction:
+            known = {row[0] for row in await transaction.fetch("SELECT name FROM task")}
+            for task in sorted(tasks, key=lambda each: each.name):
+                values = (
+                    task.description,
+                    task.payload_schema_text,
+                    task.max_attempts,
+                    task.timeout_seconds,
+                    task.max_concurrency,
+                    task.rate_limit,
+                )
+                if task.name in known:
+                    assignments = ", ".join(f"{column}=%s" for column in TASK_COLUMNS[1:7])
+                    await transaction.execute(
+                        f"UPDATE task SET {assignments}, seen_at=%s WHERE name=%s",
+                        (*values, transaction.now_text, task.name),
+                    )
+                else:
+                    await transaction.insert("task", TASK_COLUMNS, [(task.name, *values, 0, transaction.now_text)])
+
+    # Webhooks
+
+    async def claim_deliveries(self, limit: int, lease_seconds: float) -> list[DueDelivery]:
+        due: list[DueDelivery] = await self._workers_lane.submit(
+            self._deliveries.claim_due, DueRequest(limit, lease_seconds), weight=limit, patience_seconds=0.0
+        )
+        return due
+
+    async def record_try(self, result: TryResult) -> bool:
+        recorded: bool = await self._workers_lane.submit(self._deliveries.record_tries, result, patience_seconds=30.0)
+        return recorded
+
+    async def is_reachable(self) -> bool:
+        await self.database.fetch("SELECT 1")
+        return True
+
+
+def _changeable(where: JobFilter, trigger: Trigger) -> JobFilter:
+    """``where``, narrowed to the statuses that answer to ``trigger``."""
+    return replace(where, status=tuple(each for each in sources(trigger) if not where.status or each in where.status))

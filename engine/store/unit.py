@@ -1,0 +1,109 @@
+"""One transaction's work: the statements it runs, and the events and deliveries that follow from them.
+
+Every change of a status goes through ``changed``, so no job row changes without its event, and both are written in
+one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+
+from engine.records import ErrorRecord, NewDelivery
+from engine.store.database import Transaction, to_text
+from engine.store.rows import encode_error
+from models.enums import DeliveryStatus, JobStatus
+
+EVENT_COLUMNS = ("job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
+DELIVERY_COLUMNS = (
+    "message_id",
+    "job_id",
+    "event",
+    "endpoint_id",
+    "url",
+    "body",
+    "status",
+    "try_count",
+    "next_try_at",
+    "created_at",
+    "updated_at",
+)
+
+
+class Unit:
+    """A transaction, and what it will have changed once it commits."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self.transaction = transaction
+        self.now = transaction.now
+        self.now_text = transaction.now_text
+        self.became_queued = 0
+        self.became_scheduled = 0
+        self.deliveries: list[NewDelivery] = []
+        self.first_seq: int | None = None
+        self.last_seq: int | None = None
+        self._events: list[tuple[object, ...]] = []
+
+    def later(self, seconds: float) -> str:
+        """The database's time ``seconds`` from now, as text."""
+        return to_text(self.now + timedelta(seconds=seconds))
+
+    def changed(
+        self,
+        job_id: int,
+        source: JobStatus | None,
+        target: JobStatus,
+        attempt: int,
+        *,
+        run_at: str | None = None,
+        worker: str | None = None,
+        error: ErrorRecord | None = None,
+    ) -> None:
+        """Note that a job's status has changed."""
+        if target is JobStatus.QUEUED:
+            self.became_queued += 1
+        elif target is JobStatus.SCHEDULED:
+            self.became_scheduled += 1
+        self._events.append(
+            (job_id, source, target, attempt, self.now_text, run_at, worker, encode_error(error) if error else None)
+        )
+
+    async def settle(self) -> None:
+        """Write the events and deliveries; the last statements before COMMIT."""
+        if self.deliveries:
+            await self.transaction.insert(
+                "webhook_delivery",
+                DELIVERY_COLUMNS,
+                [
+                    (
+                        each.message_id,
+                        each.job_id,
+                        each.event.value,
+                        each.endpoint_id,
+                        each.url,
+                        each.body,
+                        DeliveryStatus.PENDING.value,
+                        0,
+                        self.now_text,
+                        self.now_text,
+                        self.now_text,
+                    )
+                    for each in self.deliveries
+                ],
+            )
+        if self._events:
+            seqs = await self.transaction.insert("job_event", EVENT_COLUMNS, self._events)
+            self.first_seq, self.last_seq = seqs[0], seqs[-1]
+
+    @property
+    def first_event(self) -> tuple[object, ...] | None:
+        """What tells this unit's first event from any other: job, time and new status."""
+        if not self._events:
+            return None
+        job_id, _source, target, _attempt, at, *_rest = self._events[0]
+        return (job_id, at, target)
+
+
+def id_list(ids: Iterable[int]) -> str:
+    """Numbers for an IN (...): sorted, so that every transaction locks rows in one order."""
+    return ",".join(map(str, sorted(ids)))

@@ -1,0 +1,307 @@
+"""What operators ask of jobs, in batches: create, run, cancel, retry, delete.
+
+A handler gets the requests of one kind that go into one transaction and gives a result, or an error, for each:
+one caller's mistake never fails its neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, cast
+
+import orjson
+
+from engine import states
+from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
+from engine.records import Created, JobRecord, NewJob
+from engine.states import Trigger
+from engine.store.database import Row, to_text
+from engine.store.rows import job_from_row
+from engine.store.unit import Unit, id_list
+from models.enums import JobStatus
+
+NEW_JOB_COLUMNS = (
+    "task_name",
+    "payload",
+    "priority",
+    "status",
+    "tags",
+    "attempt",
+    "max_attempts",
+    "timeout_seconds",
+    "idempotency_key",
+    "idempotency_digest",
+    "concurrency_key",
+    "webhook_url",
+    "copy_of_id",
+    "created_at",
+    "updated_at",
+    "run_at",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """Ask ``trigger`` of one job.
+
+    Args:
+        is_bulk: one of many that a filter found; a job that has moved on meanwhile is passed over, not an error.
+    """
+
+    job_id: int
+    trigger: Trigger
+    is_bulk: bool = False
+
+
+class OperatorWrites:
+    """The handlers of what clients ask for."""
+
+    def __init__(self, job_columns: str) -> None:
+        self._job_columns = job_columns
+
+    async def create(self, unit: Unit, requests: Sequence[list[NewJob]]) -> list[list[Created] | SignalboxError]:
+        """Each request is a list of jobs: all of them are created, or none."""
+        earlier = await self._earlier(unit, requests)
+        answers: list[list[Created] | SignalboxError] = []
+        new: list[NewJob] = []
+        places: list[tuple[list[Created], int]] = []
+        first_of_key: dict[str, tuple[str | None, list[Created], int]] = {}
+        repeats: list[tuple[list[Created], int, list[Created], int]] = []
+        for jobs in requests:
+            conflict = _conflict(jobs, earlier, first_of_key)
+            if conflict is not None:
+                answers.append(conflict)
+                continue
+            answer: list[Created] = [cast(Created, None)] * len(jobs)  # each place is filled below
+            answers.append(answer)
+            for index, job in enumerate(jobs):
+                key = job.idempotency_key
+                if key is not None and key in earlier:
+                    answer[index] = Created(earlier[key][1], created=False)
+                elif key is not None and key in first_of_key:
+                    repeats.append((answer, index, *first_of_key[key][1:]))
+                else:
+                    if key is not None:
+                        first_of_key[key] = (job.digest, answer, index)
+                    new.append(job)
+                    places.append((answer, index))
+        for (answer, index), record in zip(places, await self._insert(unit, new), strict=True):
+            answer[index] = Created(record, created=True)
+        for answer, index, source, source_index in repeats:
+            answer[index] = Created(source[source_index].job, created=False)
+        return answers
+
+    async def _earlier(self, unit: Unit, requests: Sequence[list[NewJob]]) -> dict[str, tuple[str | None, JobRecord]]:
+        keys = sorted({job.idempotency_key for jobs in requests for job in jobs if job.idempotency_key is not None})
+        if not keys:
+            return {}
+        marks = ",".join(["%s"] * len(keys))
+        found = await unit.transaction.fetch(
+            f"SELECT idempotency_key, idempotency_digest, id FROM jobs WHERE idempotency_key IN ({marks})", keys
+        )
+        records = await self._records(unit, [row[2] for row in found])
+        return {key: (digest, records[job_id]) for key, digest, job_id in found}
+
+    async def _records(self, unit: Unit, ids: Sequence[int], suffix: str = "") -> dict[int, JobRecord]:
+        if not ids:
+            return {}
+        rows = await unit.transaction.fetch(
+            f"SELECT {self._job_columns} FROM jobs WHERE id IN ({id_list(ids)}) ORDER BY id{suffix}"
+        )
+        records = [job_from_row(unpack(row)) for row in rows]
+        return {record.id: record for record in records}
+
+    async def _insert(self, unit: Unit, jobs: Sequence[NewJob]) -> list[JobRecord]:
+        if not jobs:
+            return []
+        rows = []
+        records = []
+        for job in jobs:
+            status, run_at = _first_status(job, unit)
+            run_at_text = None if run_at is None else to_text(run_at)
+            tags = orjson.dumps(job.tags).decode() if job.tags else None
+            rows.append(
+                (
+                    job.task_name,
+                    job.payload_text,
+                    int(job.priority),
+                    status.value,
+                    tags,
+                    0,
+                    job.max_attempts,
+                    job.timeout_seconds,
+                    job.idempotency_key,
+                    job.digest,
+                    job.concurrency_key,
+                    job.webhook_url,
+                    job.copy_of_id,
+                    unit.now_text,
+                    unit.now_text,
+                    run_at_text,
+                )
+            )
+            records.append(_new_record(job, status, run_at, unit))
+        ids = await unit.transaction.insert("jobs", NEW_JOB_COLUMNS, rows)
+        tag_rows: list[tuple[object, ...]] = []
+        for record, job_id, row in zip(records, ids, rows, strict=True):
+            record.id = job_id
+            unit.changed(job_id, None, record.status, 0, run_at=row[-1])
+            tag_rows.extend((job_id, tag, int(record.priority), unit.now_text, row[-1]) for tag in record.tags)
+        if tag_rows:
+            await unit.transaction.insert("job_tag", ("job_id", "tag", "priority", "updated_at", "run_at"), tag_rows)
+        return records
+
+    async def change(self, unit: Unit, requests: Sequence[ChangeRequest]) -> list[JobRecord | SignalboxError | None]:
+        """Run, cancel or retry jobs, in the order of the requests."""
+        records = await self._records(unit, list({each.job_id for each in requests}), unit.transaction.for_update)
+        answers: list[JobRecord | SignalboxError | None] = []
+        final: dict[int, tuple[Trigger, JobRecord]] = {}
+        for request in requests:
+            record = records.get(request.job_id)
+            if record is None:
+                answers.append(None if request.is_bulk else NotFound(f"There is no job {request.job_id}."))
+                continue
+            try:
+                changed = _apply(record, request.trigger, unit)
+            except InvalidState as refusal:
+                answers.append(None if request.is_bulk else refusal)
+                continue
+            run_at = None if changed.run_at is None else to_text(changed.run_at)
+            unit.changed(record.id, record.status, changed.status, changed.attempt, run_at=run_at)
+            records[record.id] = changed
+            final[record.id] = (request.trigger, changed)
+            answers.append(changed)
+        await self._write(unit, final)
+        return answers
+
+    async def _write(self, unit: Unit, final: dict[int, tuple[Trigger, JobRecord]]) -> None:
+        now = f"'{unit.now_text}'"
+        assignments = {
+            Trigger.RUN: f"status='QUEUED', run_at={now}",
+            Trigger.CANCEL: f"status='CANCELLED', finished_at={now}",
+            Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
+            "result=NULL, progress=NULL",
+        }
+        for trigger, assignment in assignments.items():
+            ids = [job_id for job_id, (applied, _record) in final.items() if applied is trigger]
+            if ids:
+                await unit.transaction.execute(
+                    f"UPDATE jobs SET {assignment}, updated_at={now} WHERE id IN ({id_list(ids)})"
+                )
+        tagged = [job_id for job_id, (_trigger, record) in final.items() if record.tags]
+        await touch_tags(unit, tagged, run_at=True)
+
+    async def delete(self, unit: Unit, requests: Sequence[int]) -> list[int | SignalboxError]:
+        """Remove jobs with all that belongs to them; not while they run."""
+        records = await self._records(unit, list(set(requests)), unit.transaction.for_update)
+        answers: list[int | SignalboxError] = []
+        gone: list[int] = []
+        for job_id in requests:
+            record = records.get(job_id)
+            if record is None:
+                answers.append(NotFound(f"There is no job {job_id}."))
+            elif record.status is JobStatus.RUNNING:
+                answers.append(
+                    InvalidState(f"Job {job_id} is RUNNING: cancel it, then delete it.", status=JobStatus.RUNNING)
+                )
+            else:
+                del records[job_id]
+                gone.append(job_id)
+                answers.append(job_id)
+        if gone:
+            ids = id_list(gone)
+            transaction = unit.transaction
+            deliveries = await transaction.fetch(f"SELECT id FROM webhook_delivery WHERE job_id IN ({ids})")
+            if deliveries:
+                delivery_ids = id_list(row[0] for row in deliveries)
+                await transaction.execute(f"DELETE FROM webhook_try WHERE delivery_id IN ({delivery_ids})")
+                await transaction.execute(f"DELETE FROM webhook_delivery WHERE id IN ({delivery_ids})")
+            for table in ("job_tag", "job_event"):
+                await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
+            await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")
+        return answers
+
+
+async def touch_tags(unit: Unit, job_ids: Sequence[int], *, run_at: bool = False) -> None:
+    """Keep the tags' copies of ``updated_at`` and ``run_at`` like their jobs'."""
+    if not job_ids:
+        return
+    more = ", run_at=(SELECT jobs.run_at FROM jobs WHERE jobs.id=job_tag.job_id)" if run_at else ""
+    await unit.transaction.execute(
+        f"UPDATE job_tag SET updated_at='{unit.now_text}'{more} WHERE job_id IN ({id_list(job_ids)})"
+    )
+
+
+def unpack(row: Row) -> Sequence[Any]:
+    """A job's columns, which travel as one value on MySQL."""
+    return row[0].split("\x1f") if len(row) == 1 else row
+
+
+def _conflict(
+    jobs: Sequence[NewJob],
+    earlier: dict[str, tuple[str | None, JobRecord]],
+    first_of_key: dict[str, tuple[str | None, list[Created], int]],
+) -> Conflict | None:
+    own: dict[str, str | None] = {}
+    for job in jobs:
+        key = job.idempotency_key
+        if key is None:
+            continue
+        known = earlier.get(key) or first_of_key.get(key)
+        digest = known[0] if known else own.setdefault(key, job.digest)
+        if digest != job.digest:
+            whose = f" (job {earlier[key][1].id})" if key in earlier else ""
+            return Conflict(f"The idempotency key {key!r} was used with another input{whose}; use a new key.")
+    return None
+
+
+def _first_status(job: NewJob, unit: Unit) -> tuple[JobStatus, datetime | None]:
+    if job.run_at is not None and job.run_at > unit.now:
+        return JobStatus.SCHEDULED, job.run_at
+    if job.run or job.run_at is not None:
+        return JobStatus.QUEUED, job.run_at or unit.now
+    return JobStatus.PENDING, None
+
+
+def _new_record(job: NewJob, status: JobStatus, run_at: datetime | None, unit: Unit) -> JobRecord:
+    return JobRecord(
+        id=0,
+        task_name=job.task_name,
+        payload_text=job.payload_text,
+        priority=job.priority,
+        status=status,
+        tags=job.tags,
+        attempt=0,
+        max_attempts=job.max_attempts,
+        timeout_seconds=job.timeout_seconds,
+        progress=None,
+        result_text=None,
+        error=None,
+        idempotency_key=job.idempotency_key,
+        concurrency_key=job.concurrency_key,
+        webhook_url=job.webhook_url,
+        schedule_id=None,
+        copy_of_id=job.copy_of_id,
+        created_at=unit.now,
+        updated_at=unit.now,
+        run_at=run_at,
+        started_at=None,
+        finished_at=None,
+    )
+
+
+def _apply(record: JobRecord, trigger: Trigger, unit: Unit) -> JobRecord:
+    if trigger is Trigger.CANCEL and record.status is JobStatus.RUNNING:
+        raise InvalidState(
+            f"Job {record.id} is RUNNING: cancelling a running job is not built yet; wait for its end.",
+            status=record.status,
+        )
+    status = states.target(record.status, trigger, record.id)
+    if trigger is Trigger.CANCEL:
+        return replace(record, status=status, updated_at=unit.now, finished_at=unit.now)
+    changed = replace(record, status=status, updated_at=unit.now, run_at=unit.now)
+    if trigger is Trigger.RETRY:
+        changed = replace(changed, attempt=0, started_at=None, finished_at=None, result_text=None, progress=None)
+    return changed
