@@ -1,0 +1,351 @@
+"""Tasks: what can be run, under which name, with which payload.
+
+``task`` declares one; ``TaskRegistry`` knows those that this process can run; ``load_tasks`` brings in the users'.
+A payload's keys are the function's keyword arguments, checked against its annotations by pydantic.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import inspect
+import sys
+import threading
+from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from hashlib import sha256
+from pathlib import Path
+from typing import Any, Protocol, TypeVar, get_type_hints
+
+import orjson
+from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+
+from engine.errors import ConfigurationError, InvalidInput
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+DEFAULT_MAX_ATTEMPTS = 3
+DEFAULT_TIMEOUT_SECONDS = 300.0
+MAX_TIMEOUT_SECONDS = 7 * 86_400.0
+MAX_ATTEMPTS = 100
+MAX_NAME_LENGTH = 255
+
+
+class PermanentError(Exception):
+    """Raise it in a task to fail the job without another attempt.
+
+    Args:
+        message: what went wrong, for the people who read the job.
+        code: a short machine-readable word for ``Job.error.code``.
+    """
+
+    def __init__(self, message: str = "", *, code: str = "TASK_ERROR") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class Reporter(Protocol):
+    """Where a running task's log lines and progress go."""
+
+    def log(self, job_id: int, attempt: int, level: str, message: str) -> None: ...
+
+    def progress(self, job_id: int, fraction: float) -> None: ...
+
+
+class _Done:
+    """An awaitable that is done: tasks in threads may leave the ``await`` away."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        return
+        yield
+
+
+_DONE = _Done()
+
+
+class TaskContext:
+    """What a task knows of the attempt it is.
+
+    Attributes:
+        job_id: the job's number, as the API and webhooks give it.
+        task_name: the name the job was created with.
+        attempt: 1 for the first.
+        max_attempts: after that many the job is FAILED.
+        scheduled_for: the firing time of the schedule that made the job, if one did.
+    """
+
+    __slots__ = ("_cancelled", "_reporter", "attempt", "job_id", "max_attempts", "scheduled_for", "task_name")
+
+    def __init__(self, job_id: int, task_name: str, attempt: int, max_attempts: int, reporter: Reporter) -> None:
+        self.job_id = job_id
+        self.task_name = task_name
+        self.attempt = attempt
+        self.max_attempts = max_attempts
+        self.scheduled_for: datetime | None = None
+        self._reporter = reporter
+        self._cancelled: threading.Event | None = None
+
+    @property
+    def cancelled(self) -> bool:
+        """Whether this attempt is to stop: for tasks in threads, which cannot be interrupted, to look at."""
+        return self._cancelled is not None and self._cancelled.is_set()
+
+    def watch_cancellation(self) -> threading.Event:
+        """The event behind ``cancelled``; the executor sets it."""
+        if self._cancelled is None:
+            self._cancelled = threading.Event()
+        return self._cancelled
+
+    def log(self, message: str, level: str = "info") -> Awaitable[None]:
+        """Write a line to the job's log. ``await`` it in an async task; just call it in a plain one."""
+        self._reporter.log(self.job_id, self.attempt, level, str(message))
+        return _DONE
+
+    def progress(self, fraction: float) -> Awaitable[None]:
+        """Tell how far the task is: 0 to 1.
+
+        Raises:
+            ValueError: ``fraction`` is not from 0 to 1.
+        """
+        if not 0 <= fraction <= 1:
+            raise ValueError(f"progress is a fraction from 0 to 1, not {fraction!r}")
+        self._reporter.progress(self.job_id, float(fraction))
+        return _DONE
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A function that can be run as a job. ``declare`` is the way to make one."""
+
+    name: str
+    function: Callable[..., Any]
+    description: str | None
+    max_attempts: int
+    timeout_seconds: float
+    is_async: bool
+    takes_context: bool
+    payload_model: type[BaseModel] | None = field(repr=False)
+    model_argument: str | None = None
+
+    @classmethod
+    def declare(cls, name: str, function: Callable[..., Any], *, max_attempts: int, timeout_seconds: float) -> Task:
+        """Read ``function``'s signature.
+
+        Raises:
+            ConfigurationError: a name, limit or parameter cannot be used.
+        """
+        check_task_name(name, ConfigurationError)
+        if not 1 <= max_attempts <= MAX_ATTEMPTS:
+            raise ConfigurationError(f"task {name!r}: max_attempts is {max_attempts}; it must be 1 to {MAX_ATTEMPTS}")
+        if not 0 < timeout_seconds <= MAX_TIMEOUT_SECONDS:
+            raise ConfigurationError(
+                f"task {name!r}: timeout_seconds is {timeout_seconds}; it must be above 0, at most 7 days"
+            )
+        takes_context, model, model_argument = _read_signature(name, function)
+        return cls(
+            name,
+            function,
+            inspect.getdoc(function),
+            max_attempts,
+            float(timeout_seconds),
+            inspect.iscoroutinefunction(function),
+            takes_context,
+            model,
+            model_argument,
+        )
+
+    def arguments(self, payload: Any) -> dict[str, Any]:
+        """``payload`` (JSON, parsed) as the function's keyword arguments.
+
+        Raises:
+            InvalidInput: it does not fit the annotations; ``field`` is the place in the payload.
+        """
+        if payload is None:
+            payload = {}
+        if not isinstance(payload, dict):
+            raise InvalidInput(
+                f"payload: the task {self.name!r} takes an object of named arguments, not {type(payload).__name__}.",
+                field="payload",
+            )
+        if self.payload_model is None:
+            return payload
+        try:
+            checked = self.payload_model.model_validate(payload)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_context=False, include_input=False)[0]
+            place = ".".join(["payload", *map(str, first["loc"])])
+            others = f" (and {error.error_count() - 1} more)" if error.error_count() > 1 else ""
+            raise InvalidInput(f"{place}: {first['msg']}, for the task {self.name!r}{others}.", field=place) from None
+        if self.model_argument is not None:
+            return {self.model_argument: checked}
+        return {name: getattr(checked, name) for name in checked.model_fields_set | set(type(checked).model_fields)} | (
+            checked.model_extra or {}
+        )
+
+    @property
+    def payload_schema_text(self) -> str | None:
+        """The payload's JSON Schema (draft 2020-12, as pydantic writes it); None when anything goes."""
+        if self.payload_model is None:
+            return None
+        return orjson.dumps(self.payload_model.model_json_schema()).decode()
+
+
+_declared: list[Task] = []
+
+
+def task(
+    name: str, *, max_attempts: int = DEFAULT_MAX_ATTEMPTS, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+) -> Callable[[F], F]:
+    """Make the function below a task that jobs can name.
+
+    Args:
+        name: 1 to 255 characters; what clients give as ``taskName``.
+        max_attempts: 1 to 100, unless the job says otherwise.
+        timeout_seconds: how long one attempt may take, unless the job says otherwise.
+
+    Raises:
+        ConfigurationError: one of these, or a parameter of the function, cannot be used.
+    """
+
+    def declare(function: F) -> F:
+        _declared.append(Task.declare(name, function, max_attempts=max_attempts, timeout_seconds=timeout_seconds))
+        return function
+
+    return declare
+
+
+class TaskRegistry:
+    """The tasks this process can run."""
+
+    def __init__(self, tasks: Iterable[Task] = (), *, fallback: Task | None = None) -> None:
+        self._tasks: dict[str, Task] = {}
+        self.fallback = fallback
+        for each in tasks:
+            self.add(each)
+
+    def add(self, task: Task) -> None:
+        """Add a task.
+
+        Raises:
+            ConfigurationError: its name is taken by another function.
+        """
+        known = self._tasks.get(task.name)
+        if known is not None and known.function is not task.function:
+            raise ConfigurationError(
+                f"two tasks are named {task.name!r}: {_place(known.function)} and {_place(task.function)}"
+            )
+        self._tasks[task.name] = task
+
+    def get(self, name: str) -> Task | None:
+        """The task of this name, or the fallback for unknown names, if there is one."""
+        return self._tasks.get(name, self.fallback)
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._tasks
+
+    def __iter__(self) -> Generator[Task, None, None]:
+        yield from self._tasks.values()
+
+    def __len__(self) -> int:
+        return len(self._tasks)
+
+
+def load_tasks(sources: Sequence[str]) -> list[Task]:
+    """Import the users' modules; the tasks they declare.
+
+    Args:
+        sources: names of modules, or paths of files and folders. A path is loaded under a name of its own, so that a
+            user's ``tasks.py`` never meets ours.
+
+    Raises:
+        ConfigurationError: there is no such thing, or its import failed (the cause says why).
+    """
+    found: list[Task] = []
+    for source in sources:
+        before = len(_declared)
+        try:
+            _import(source)
+        except ConfigurationError:
+            raise
+        except Exception as error:
+            raise ConfigurationError(f"--tasks {source}: the import failed: {type(error).__name__}: {error}") from error
+        declared = _declared[before:]
+        if not declared:
+            raise ConfigurationError(f"--tasks {source}: no task is declared there; use @task from signalbox")
+        found.extend(declared)
+    return found
+
+
+def check_task_name(name: str, error: type[Exception] = InvalidInput) -> None:
+    """Refuse a name that is empty, longer than 255 characters, or has control characters."""
+    problem = None
+    if not name or name.isspace():
+        problem = "it is empty"
+    elif len(name) > MAX_NAME_LENGTH:
+        problem = f"it has {len(name)} characters; at most {MAX_NAME_LENGTH} fit"
+    elif any(character < " " or "\ud800" <= character <= "\udfff" for character in name):
+        problem = "it has a control character or half of a surrogate pair"
+    if problem is None:
+        return
+    if issubclass(error, InvalidInput):
+        raise error(f"taskName: {problem}.", field="taskName")
+    raise error(f"task name {name[:40]!r}: {problem}")
+
+
+def _import(source: str) -> None:
+    path = Path(source)
+    if not (path.exists() or path.suffix == ".py" or "/" in source):
+        importlib.import_module(source)
+        return
+    if not path.exists():
+        raise ConfigurationError(f"--tasks {source}: there is no such file")
+    file = path / "__init__.py" if path.is_dir() else path
+    if path.is_dir() and not file.exists():
+        files = sorted(path.glob("*.py"))
+        if not files:
+            raise ConfigurationError(f"--tasks {source}: the folder has no Python file")
+        for each in files:
+            _import(str(each))
+        return
+    name = f"signalbox_tasks_{path.stem}_{sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
+    search = [str(path)] if path.is_dir() else None
+    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
+    if spec is None or spec.loader is None:
+        raise ConfigurationError(f"--tasks {source}: it is not a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+
+def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type[BaseModel] | None, str | None]:
+    hints = get_type_hints(function, include_extras=True)
+    parameters = list(inspect.signature(function).parameters.values())
+    takes_context = bool(parameters) and (
+        hints.get(parameters[0].name) is TaskContext or parameters[0].name in ("ctx", "context")
+    )
+    rest = parameters[1:] if takes_context else parameters
+    if len(rest) == 1:
+        hint = hints.get(rest[0].name)
+        if isinstance(hint, type) and issubclass(hint, BaseModel):
+            return takes_context, hint, rest[0].name
+    fields: dict[str, Any] = {}
+    takes_anything = False
+    for parameter in rest:
+        if parameter.kind is parameter.VAR_KEYWORD:
+            takes_anything = True
+        elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
+            default = ... if parameter.default is parameter.empty else parameter.default
+            fields[parameter.name] = (hints.get(parameter.name, Any), default)
+        else:
+            raise ConfigurationError(
+                f"task {name!r}: its parameter {parameter.name!r} cannot be given by name, as payloads do"
+            )
+    if takes_anything and not fields:
+        return takes_context, None, None
+    config = ConfigDict(extra="allow" if takes_anything else "forbid", arbitrary_types_allowed=False)
+    return takes_context, create_model(name.replace(" ", "") + "Payload", __config__=config, **fields), None
+
+
+def _place(function: Callable[..., Any]) -> str:
+    return f"{getattr(function, '__module__', '?')}.{getattr(function, '__qualname__', '?')}"
