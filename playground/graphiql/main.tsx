@@ -1,0 +1,68 @@
+// GraphiQL for the server that serves this page: queries over HTTP, subscriptions over graphql-transport-ws, both at
+// the page's own path. What the headers tab holds goes out as HTTP headers and as the connection_init payload.
+import './workers';
+
+import { pick, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
+import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { GraphiQL } from 'graphiql';
+import { CloseCode, createClient } from 'graphql-ws';
+import { useEffect } from 'react';
+import { createRoot } from 'react-dom/client';
+
+import '@graphiql/react/style.css';
+import '@graphiql/plugin-doc-explorer/style.css';
+import '@graphiql/plugin-history/style.css';
+import 'graphiql/graphiql.css';
+import './page.css';
+
+import { firstTabs } from './operations';
+import { headersMayPersist, storage } from './storage';
+
+const endpoint = new URL(location.pathname, location.origin);
+const websocketEndpoint = new URL(endpoint);
+websocketEndpoint.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
+
+// One client for one operation, so that each connection_init carries the headers of its own tab. A refused key is
+// reported at once; graphql-ws on its own would try it five times more, in silence.
+const fetcher: Fetcher = (operation, options) =>
+  createGraphiQLFetcher({
+    url: endpoint.href,
+    wsClient: createClient({
+      url: websocketEndpoint.href,
+      connectionParams: options?.headers,
+      shouldRetry: (cause) => cause instanceof CloseEvent && cause.code !== CloseCode.Forbidden,
+    }),
+    enableIncrementalDelivery: false,
+  })(operation, options);
+
+// GraphiQL's styles follow a change of the system's theme while the page is open; its editors need to be told.
+function FollowSystemTheme() {
+  const { theme } = useGraphiQL(pick('theme'));
+  const { setTheme } = useGraphiQLActions();
+  useEffect(() => {
+    const system = matchMedia('(prefers-color-scheme: dark)');
+    const follow = () => setTheme(theme);
+    system.addEventListener('change', follow);
+    return () => system.removeEventListener('change', follow);
+  }, [theme, setTheme]);
+  return null;
+}
+
+createRoot(document.getElementById('root')!).render(
+  <GraphiQL
+    fetcher={fetcher}
+    storage={storage}
+    defaultTabs={firstTabs}
+    defaultQuery=""
+    // Without this, GraphiQL forgets the user's choice at a reload.
+    shouldPersistHeaders={headersMayPersist()}
+    showPersistHeadersSettings
+  >
+    <GraphiQL.Logo>
+      <FollowSystemTheme />
+      <a className="graphiql-logo-link" href="./">
+        Signalbox
+      </a>
+    </GraphiQL.Logo>
+  </GraphiQL>,
+);
