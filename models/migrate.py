@@ -12,17 +12,20 @@ import hashlib
 import os
 import tempfile
 import warnings
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from typing import Any
 
 import aiomysql
-from tortoise.backends.base.client import BaseDBAsyncClient
 from tortoise.context import TortoiseContext
 from tortoise.migrations.executor import MigrationExecutor
+from tortoise.migrations.loader import MigrationLoader
+from tortoise.migrations.recorder import MigrationRecorder
 
 from models.connection import DatabaseURL, tortoise_config
 
 LOCK_SECONDS = 60
+Fetch = Callable[[str], Awaitable[Sequence[Any]]]
 
 
 async def migrate(url: DatabaseURL) -> list[str]:
@@ -45,20 +48,23 @@ async def migrate(url: DatabaseURL) -> list[str]:
         return applied
 
 
-async def pending(client: BaseDBAsyncClient, url: DatabaseURL) -> list[str]:
-    """The names of the migrations that the database behind ``client`` lacks; nothing is changed."""
-    executor = MigrationExecutor(client, tortoise_config(url)["apps"])
-    await executor.loader.build_graph()
-    table = "SELECT app, name FROM tortoise_migrations"
+async def missing(url: DatabaseURL, fetch: Fetch) -> list[str]:
+    """The names of the migrations that the database lacks; nothing is changed.
+
+    Args:
+        fetch: runs a SELECT and gives its rows.
+    """
+    loader = MigrationLoader(tortoise_config(url)["apps"], MigrationRecorder(None), load=False)
+    await loader.build_graph()
     exists = (
         "SELECT name FROM sqlite_master WHERE name='tortoise_migrations'"
         if url.dialect == "sqlite"
         else "SHOW TABLES LIKE 'tortoise_migrations'"
     )
-    applied = set()
-    if await client.execute_query_dict(exists):
-        applied = {row["name"] for row in await client.execute_query_dict(table)}
-    return sorted(key.name for key in executor.loader.graph.nodes if key.name not in applied)
+    applied: set[str] = set()
+    if await fetch(exists):
+        applied = {row[0] for row in await fetch("SELECT name FROM tortoise_migrations")}
+    return sorted(key.name for key in loader.graph.nodes if key.name not in applied)
 
 
 @asynccontextmanager

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import Unavailable
+from models.connection import DatabaseURL
 
 Row = tuple[Any, ...]
 
@@ -66,6 +67,9 @@ class Database(ABC):
     """A connected database."""
 
     dialect: str
+    url: DatabaseURL
+    hole_grace_seconds: float = 0.0
+    """How long an event's number may be taken before its row is there to be seen, or locked."""
     job_columns: str
     """The select list that ``rows.job_from_row`` reads."""
 

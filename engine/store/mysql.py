@@ -125,6 +125,7 @@ class MySQLDatabase(Database):
     """A MySQL or MariaDB server behind Tortoise's guarded pool."""
 
     dialect = "mysql"
+    hole_grace_seconds = 1.0
     job_columns = "CONCAT_WS('" + SEPARATOR + "'," + ",".join(f"IFNULL(jobs.{c},'')" for c in JOB_COLUMNS) + ")"
 
     def __init__(self, url: DatabaseURL) -> None:

@@ -35,6 +35,7 @@ from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
 from engine.store.writes import ChangeRequest, OperatorWrites
 from models.connection import DatabaseURL
+from models.migrate import missing
 
 log = structlog.get_logger("signalbox.store")
 
@@ -246,9 +247,13 @@ class Store:
         recorded: bool = await self._workers_lane.submit(self._deliveries.record_tries, result, patience_seconds=30.0)
         return recorded
 
-    async def is_reachable(self) -> bool:
-        await self.database.fetch("SELECT 1")
-        return True
+    async def missing_migrations(self) -> list[str]:
+        """The migrations that the database lacks.
+
+        Raises:
+            Unavailable: it cannot be reached.
+        """
+        return await missing(self.database.url, self.database.fetch)
 
 
 def _changeable(where: JobFilter, trigger: Trigger) -> JobFilter:

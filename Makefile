@@ -1,0 +1,61 @@
+# Everything is set up by the first target that needs it: Python 3.11+, pip and make are enough.
+SHELL := /bin/bash
+PYTHON ?= python3
+UV := .tooling/bin/uv
+BIN := .venv/bin
+
+.PHONY: run test check fmt schema settings-docs bench playground clean
+.DEFAULT_GOAL := run
+
+# uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
+$(UV):
+	$(PYTHON) -m venv .tooling
+	.tooling/bin/pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+
+.venv/.synced: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --no-dev --python $(PYTHON) --inexact
+	@touch $@
+
+.venv/.synced-dev: pyproject.toml uv.lock | $(UV)
+	$(UV) sync --locked --quiet --python $(PYTHON)
+	@touch $@ .venv/.synced
+
+# The development server: SQLite, unknown tasks simulated, webhooks sent to its own /webhook-test.
+run: .venv/.synced
+	SIGNALBOX_UNKNOWN_TASK=$${SIGNALBOX_UNKNOWN_TASK:-simulate} \
+	SIGNALBOX_WEBHOOK_TEST=$${SIGNALBOX_WEBHOOK_TEST:-true} \
+	SIGNALBOX_WEBHOOK_ALLOW=$${SIGNALBOX_WEBHOOK_ALLOW:-127.0.0.0/8,::1/128} \
+	WEBHOOK_URL=$${WEBHOOK_URL:-http://127.0.0.1:$${PORT:-8000}/webhook-test} \
+	exec $(BIN)/signalbox serve --port $${PORT:-8000} $(ARGS)
+
+test: .venv/.synced-dev
+	$(BIN)/pytest $(ARGS)
+
+check: .venv/.synced-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/signalbox schema | diff -u schema/schema.graphql -
+	$(BIN)/python -m server.settings_docs --check README.md
+	$(MAKE) test
+
+fmt: .venv/.synced-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+schema: .venv/.synced-dev
+	$(BIN)/signalbox schema > schema/schema.graphql
+
+settings-docs: .venv/.synced-dev
+	$(BIN)/python -m server.settings_docs --write README.md
+
+bench: .venv/.synced-dev
+	$(BIN)/python benchmarks/lifecycle.py $(ARGS)
+	$(BIN)/python benchmarks/latency.py $(ARGS)
+
+playground:
+	cd playground && npm ci && npm run build
+
+clean:
+	rm -rf .venv .tooling playground/node_modules .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,197 @@
+"""The live feed: the event log, read in order once for all subscribers of this process.
+
+There is one source, the log itself. A commit in this process is a hint to read on at once; commits of other processes
+are found by polling. So every subscriber sees every event exactly once and in the order of ``seq``, whoever wrote it,
+and a cursor always means the same place.
+
+Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
+transaction under way may yet fill it, waits for that, and passes only numbers that were never used. A subscriber that
+does not keep up is ended with the cursor of the last event it was given; none is ever skipped.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Sequence
+from dataclasses import dataclass, field
+
+from engine.clock import Clock
+from engine.errors import CursorExpired, InvalidInput, SlowConsumer
+from engine.records import EventRecord, StatusChange
+from engine.service import Service
+from engine.store.store import Store
+from engine.store.unit import Unit
+from models.enums import JobPriority, JobStatus
+
+PAGE = 500
+QUEUE_SIZE = 10_000
+POLL_SECONDS = 0.2
+LOOK_BACK = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeFilter:
+    """Changes that match all that is given; ``status`` is the new status."""
+
+    job_id: int | None = None
+    status: tuple[JobStatus, ...] | None = None
+    priority: tuple[JobPriority, ...] | None = None
+    task_name: str | None = None
+    tag: str | None = None
+
+    def matches(self, change: StatusChange) -> bool:
+        job = change.job
+        return (
+            (self.job_id is None or job.id == self.job_id)
+            and (self.status is None or change.to in self.status)
+            and (self.priority is None or job.priority in self.priority)
+            and (self.task_name is None or job.task_name == self.task_name)
+            and (self.tag is None or self.tag in job.tags)
+        )
+
+
+@dataclass(slots=True, eq=False)
+class Subscriber:
+    where: ChangeFilter
+    queue: asyncio.Queue[StatusChange | None] = field(default_factory=lambda: asyncio.Queue(QUEUE_SIZE + 1))
+    has_overflowed: bool = False
+
+    def offer(self, change: StatusChange) -> None:
+        if self.has_overflowed or not self.where.matches(change):
+            return
+        if self.queue.qsize() >= QUEUE_SIZE:
+            self.has_overflowed = True
+            self.queue.put_nowait(None)
+            return
+        self.queue.put_nowait(change)
+
+
+class Feed(Service):
+    """Reads the log on behalf of all subscribers."""
+
+    name = "feed"
+    interval_seconds = POLL_SECONDS
+
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(clock or store.clock)
+        self._store = store
+        self._reads = store.reads
+        self._subscribers: set[Subscriber] = set()
+        self._position: int | None = None
+        self._positioning = asyncio.Lock()
+        self._holes: dict[int, float] = {}
+        store.listen(self._committed)
+
+    @property
+    def subscriber_count(self) -> int:
+        return len(self._subscribers)
+
+    def _committed(self, unit: Unit) -> None:
+        if self._subscribers and unit.last_seq is not None:
+            self.wake()
+
+    async def subscribe(self, where: ChangeFilter, after: str | None = None) -> AsyncGenerator[StatusChange, None]:
+        """Every change that matches, in order: first what came after the cursor ``after``, then live.
+
+        Raises:
+            InvalidInput: ``after`` is no cursor of this log.
+            CursorExpired: the log no longer reaches back to ``after``.
+            SlowConsumer: the caller did not keep up.
+        """
+        cursor = None if after is None else _parse_cursor(after)
+        subscriber = Subscriber(where)
+        self._subscribers.add(subscriber)  # before the log is read, so that nothing falls between
+        last = after
+        try:
+            floor = await self._start_position()
+            if cursor is not None:
+                async for change in self._replay(where, cursor, floor):
+                    last = change.cursor
+                    yield change
+            while True:
+                live = await subscriber.queue.get()
+                if live is None:
+                    raise SlowConsumer(cursor=last)
+                if cursor is not None and live.seq <= max(cursor, floor):
+                    continue
+                last = live.cursor
+                yield live
+        finally:
+            self._subscribers.discard(subscriber)
+
+    async def _replay(self, where: ChangeFilter, cursor: int, floor: int) -> AsyncGenerator[StatusChange, None]:
+        first, last = await self._reads.log_bounds()
+        if cursor > max(last, floor):
+            raise InvalidInput(f"after: {cursor} is not a cursor of this log, which ends at {last}.", field="after")
+        if first > cursor + 1 and first > 1 and cursor < floor:
+            raise CursorExpired
+        while cursor < floor:
+            events = [event for event in await self._reads.events_after(cursor, PAGE) if event.seq <= floor]
+            if not events:
+                return
+            for change in await self._reads.changes(events):
+                if where.matches(change):
+                    yield change
+            cursor = events[-1].seq
+
+    async def _start_position(self) -> int:
+        """Where the feed is; found anew when nobody has been listening."""
+        async with self._positioning:
+            if self._position is None:
+                self._position = await self._settled_end()
+                self.wake()
+            return self._position
+
+    async def _settled_end(self) -> int:
+        """The last event before which no transaction under way may still write one."""
+        _first, last = await self._reads.log_bounds()
+        expected = start = max(0, last - LOOK_BACK)
+        seqs = await self._reads.seqs_after(start, LOOK_BACK)
+        if seqs:
+            expected = seqs[0] if start == 0 else start + 1
+        for seq in seqs:
+            if seq > expected and await self._reads.is_hole_open(expected, seq - 1):
+                return expected - 1
+            expected = seq + 1
+        return last
+
+    async def run_once(self) -> float | None:
+        if not self._subscribers:
+            self._position = None
+            self._holes.clear()
+            return None
+        position = await self._start_position()
+        events = await self._reads.events_after(position, PAGE)
+        ready = await self._contiguous(position, events)
+        if ready:
+            for change in await self._reads.changes(ready):
+                for subscriber in self._subscribers:
+                    subscriber.offer(change)
+            self._position = ready[-1].seq
+        if len(ready) < len(events):
+            return 0.01
+        return 0.0 if len(events) == PAGE else None
+
+    async def _contiguous(self, position: int, events: Sequence[EventRecord]) -> Sequence[EventRecord]:
+        """The events up to the first hole that may yet be filled."""
+        expected = position + 1
+        for index, event in enumerate(events):
+            if event.seq > expected and not await self._may_pass(expected, event.seq - 1):
+                return events[:index]
+            expected = event.seq + 1
+        self._holes.clear()
+        return events
+
+    async def _may_pass(self, first: int, last: int) -> bool:
+        if await self._reads.is_hole_open(first, last):
+            self._holes.pop(first, None)
+            return False
+        seen = self._holes.setdefault(first, self.clock.monotonic())
+        # A number may be taken and its row not inserted yet: nothing is locked then, for some milliseconds.
+        return self.clock.monotonic() - seen >= self._store.database.hole_grace_seconds
+
+
+def _parse_cursor(text: str) -> int:
+    if not (text.isascii() and text.isdigit()) or len(text) > 19:
+        raise InvalidInput(f"after: {text[:80]!r} is not a cursor of jobStatusChanged.", field="after")
+    return int(text)

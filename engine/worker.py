@@ -1,0 +1,352 @@
+"""A worker: slots, a small buffer of claims, and the loop that fills it.
+
+Claims come in batches: as many as there are free slots, plus a prefetch that covers the round trip when jobs are short
+(it is none when they are long, so that no job waits here while another worker is idle). What finished is committed in
+batches too, together with the next claim.
+
+Failure handling: when the database is away, finished attempts keep their result and are reported when it is back;
+running ones go on. A claim that was lost (its lease ended) is found by the heartbeat: the attempt is interrupted and
+reports nothing. On stop, running attempts get a grace period, then go back to QUEUED.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import os
+import socket
+from collections import deque
+from collections.abc import Coroutine
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import Unavailable
+from engine.executor import Attempts
+from engine.records import ClaimedJob, Finish, TaskRecord
+from engine.registry import TaskRegistry
+from engine.service import Service
+from engine.store.claims import ClaimRequest, Heartbeat, Progress
+from engine.store.store import Store
+from engine.store.unit import Unit
+
+log = structlog.get_logger("signalbox.worker")
+
+LEASE_SECONDS = 30.0
+HEARTBEAT_SECONDS = 5.0
+POLL_SECONDS = 0.5
+LONGEST_PREFETCH = 500
+PREFETCH_SECONDS = 0.1
+"""At most so much work, at the present rate, is claimed ahead of the slots."""
+
+
+class Rate:
+    """How many jobs a second have been finishing lately."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._since = clock.monotonic()
+        self._count = 0
+        self.per_second = 0.0
+
+    def note(self) -> None:
+        self._count += 1
+
+    def measure(self) -> float:
+        elapsed = self._clock.monotonic() - self._since
+        if elapsed >= 0.02:
+            self.per_second = 0.5 * self.per_second + 0.5 * self._count / elapsed
+            self._since += elapsed
+            self._count = 0
+        return self.per_second
+
+
+class Worker(Service):
+    """Claims jobs and runs them.
+
+    Args:
+        slots: how many attempts may run at once.
+        grace_seconds: how long running attempts may go on after ``stop``.
+    """
+
+    name = "worker"
+    interval_seconds = POLL_SECONDS
+    jitter = 0.2
+
+    def __init__(
+        self,
+        store: Store,
+        registry: TaskRegistry,
+        *,
+        slots: int = 10,
+        grace_seconds: float = 30.0,
+        lease_seconds: float = LEASE_SECONDS,
+        clock: Clock | None = None,
+    ) -> None:
+        super().__init__(clock or store.clock)
+        self.slots = slots
+        self.grace_seconds = grace_seconds
+        self.lease_seconds = lease_seconds
+        self.id: int | None = None
+        self.host = socket.gethostname()[:100]
+        self.pid = os.getpid()
+        self._store = store
+        self._registry = registry
+        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="task")
+        self._reports = Reports(self)
+        self._attempts = Attempts(registry, self._reports, self._threads)
+        self._buffer: deque[ClaimedJob] = deque()
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._held: dict[int, ClaimedJob] = {}
+        self._lost: set[int] = set()
+        self._may_be_more = True
+        self._draining = False
+        self._rate = Rate(self.clock)
+        self.heart = Heart(self)
+        store.listen(self._committed)
+
+    # Its life
+
+    def start(self) -> None:
+        super().start()
+        self.heart.start()
+
+    async def stop(self) -> None:
+        """Claim no more, give running attempts their grace, put back what is left, and take leave."""
+        self._draining = True
+        await super().stop()
+        await self._release_buffer()
+        if self._running:
+            await asyncio.wait(list(self._running.values()), timeout=self.grace_seconds)
+        for running in list(self._running.values()):
+            running.cancel()
+        if self._running:
+            await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self.heart.stop()
+        self._threads.shutdown(wait=False, cancel_futures=True)
+        if self.id is not None:
+            try:
+                await self._store.unregister_worker(self.id)
+            except Unavailable:
+                log.warning("worker.left_unseen", worker=self.id)
+
+    def hurry(self) -> None:
+        """End the grace period now."""
+        for running in self._running.values():
+            running.cancel()
+
+    @property
+    def is_free(self) -> int:
+        """How many slots are free."""
+        return self.slots - len(self._running)
+
+    @property
+    def held(self) -> dict[int, ClaimedJob]:
+        """The jobs that are claimed and not yet reported, by id."""
+        return self._held
+
+    @property
+    def running_count(self) -> int:
+        return len(self._running)
+
+    async def register(self) -> int:
+        """Make this worker and its tasks known."""
+        await self._store.declare_tasks(
+            [
+                TaskRecord(
+                    task.name, task.description, task.payload_schema_text, task.max_attempts, task.timeout_seconds
+                )
+                for task in self._registry
+            ]
+        )
+        self.id = await self._store.register_worker(self.host, self.pid, self.slots)
+        return self.id
+
+    # The loop
+
+    async def run_once(self) -> float | None:
+        worker_id = self.id or await self.register()
+        limit = self._wanted()
+        if limit <= 0 or self._draining:
+            return None
+        self._may_be_more = False
+        request = ClaimRequest(worker_id, f"{self.host}:{self.pid}/{worker_id}", limit, self.lease_seconds)
+        jobs = await self._store.claim(request)
+        for job in jobs:
+            self._held[job.id] = job
+        self._buffer.extend(jobs)
+        self._fill_slots()
+        if len(jobs) == limit:
+            self._may_be_more = True
+        return 0.0 if self._may_be_more and self._wanted() > 0 else None
+
+    def _wanted(self) -> int:
+        prefetch = min(LONGEST_PREFETCH, int(self._rate.measure() * PREFETCH_SECONDS))
+        wanted = self.is_free + prefetch - len(self._buffer)
+        # Ask when it is worth a statement: a slot is free, or the buffer is half empty.
+        if len(self._buffer) > prefetch // 2 and self.is_free <= 0:
+            return 0
+        return wanted
+
+    def _committed(self, unit: Unit) -> None:
+        if unit.became_queued and not self._draining:
+            self._may_be_more = True
+            if self._wanted() > 0:
+                self.wake()
+
+    def _fill_slots(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._buffer and self.is_free > 0 and not self._draining:
+            job = self._buffer.popleft()
+            self._running[job.id] = loop.create_task(self._run(job), context=contextvars.Context())
+
+    async def _run(self, job: ClaimedJob) -> None:
+        try:
+            finish = await self._attempts.run(job)
+        except asyncio.CancelledError:
+            finish = Finish.released(job)
+        except Exception as error:
+            log.exception("worker.attempt_failed", job=job.id, error=str(error))
+            finish = Finish.released(job)
+        finally:
+            self._running.pop(job.id, None)
+        self._rate.note()
+        self._fill_slots()
+        if self._may_be_more and not self._draining and self._wanted() > 0:
+            self.wake()
+        if job.id in self._lost:
+            self._forget(job)
+            return
+        report = self._report_end(job, finish)
+        if self._draining:
+            await report
+        else:
+            self._reports.keep(report)
+
+    async def _report_end(self, job: ClaimedJob, finish: Finish) -> None:
+        try:
+            if not await self._store.finish(finish):
+                log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
+        except Unavailable:
+            log.warning("worker.finish_unreported", job=job.id, attempt=job.attempt)
+        finally:
+            self._forget(job)
+
+    def _forget(self, job: ClaimedJob) -> None:
+        self._held.pop(job.id, None)
+        self._lost.discard(job.id)
+
+    async def _release_buffer(self) -> None:
+        waiting, self._buffer = list(self._buffer), deque()
+        if waiting:
+            await asyncio.gather(*[self._report_end(job, Finish.released(job)) for job in waiting])
+        await self._reports.settle()
+
+    def lose(self, job_ids: set[int]) -> None:
+        """Interrupt attempts whose claim is another's by now; they report nothing."""
+        for job_id in job_ids:
+            log.warning("worker.claim_lost", job=job_id)
+            self._lost.add(job_id)
+            running = self._running.get(job_id)
+            if running is not None:
+                running.cancel()
+            else:
+                self._buffer = deque(job for job in self._buffer if job.id != job_id)
+                self._held.pop(job_id, None)
+                self._lost.discard(job_id)
+
+
+class Heart(Service):
+    """Renews the claims of a worker, all in one statement, and reports progress."""
+
+    name = "heartbeat"
+    interval_seconds = 1.0
+
+    def __init__(self, worker: Worker) -> None:
+        super().__init__(worker.clock)
+        self._worker = worker
+        self._last_beat = 0.0
+        self.progress: dict[int, float] = {}
+
+    async def run_once(self) -> float | None:
+        worker = self._worker
+        if worker.id is None:
+            return None
+        await self._report_progress()
+        if self.clock.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
+            self._last_beat = self.clock.monotonic()
+            await self.beat(worker.id)
+        return None
+
+    async def beat(self, worker_id: int) -> None:
+        """Renew every claim, and drop those that are lost."""
+        worker = self._worker
+        claims = tuple((job.id, job.claim_token) for job in worker.held.values())
+        held = await worker._store.heartbeat(Heartbeat(worker_id, worker.running_count, claims, worker.lease_seconds))
+        lost = {job_id for job_id, token in claims if job_id not in held and _token(worker.held.get(job_id)) == token}
+        if lost:
+            worker.lose(lost & set(worker._running) | {each.id for each in worker._buffer if each.id in lost})
+
+    async def _report_progress(self) -> None:
+        latest, self.progress = self.progress, {}
+        for job_id, fraction in latest.items():
+            job = self._worker.held.get(job_id)
+            if job is not None:
+                await self._worker._store.report_progress(Progress(job_id, job.claim_token, fraction))
+
+
+class Reports:
+    """What tasks say while they run, and the reports of their ends that are under way."""
+
+    def __init__(self, worker: Worker) -> None:
+        self._worker = worker
+        self._under_way: set[asyncio.Task[None]] = set()
+
+    def log(self, job_id: int, attempt: int, level: str, message: str) -> None:
+        """One line from a task; to this process's log, until jobs keep logs of their own."""
+        log.info("task.log", job=job_id, attempt=attempt, task_level=level, message=message[:2000])
+
+    def progress(self, job_id: int, fraction: float) -> None:
+        self._worker.heart.progress[job_id] = fraction
+
+    def keep(self, report: Coroutine[Any, Any, None]) -> None:
+        """Let a report go on by itself: its slot is free."""
+        task = asyncio.get_running_loop().create_task(report, context=contextvars.Context())
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+
+    async def settle(self) -> None:
+        """Wait for the reports under way."""
+        if self._under_way:
+            await asyncio.gather(*self._under_way, return_exceptions=True)
+
+
+def _token(job: ClaimedJob | None) -> int | None:
+    return None if job is None else job.claim_token
+
+
+class Promoter(Service):
+    """Makes QUEUED what has become due, by the database's clock. Safe to run in any number of processes."""
+
+    name = "promoter"
+    interval_seconds = 1.0
+
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(clock or store.clock)
+        self._store = store
+        store.listen(self._committed)
+
+    def _committed(self, unit: Unit) -> None:
+        if unit.became_scheduled:
+            self.wake()
+
+    async def run_once(self) -> float | None:
+        wait = await self._store.seconds_to_next_due()
+        if wait is None:
+            return None
+        if wait > 0:
+            return min(wait, self.interval_seconds)
+        await self._store.promote_due()
+        return 0.0

@@ -1,0 +1,95 @@
+"""The context of one operation: the engine's parts that fields may use, and its batches of loads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, TypeVar
+
+from strawberry.dataloader import DataLoader
+from strawberry.types import Info as StrawberryInfo
+
+from engine.feed import Feed
+from engine.jobs import Jobs
+from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord
+from engine.store.reads import Reads
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The parts of the engine that resolvers call."""
+
+    jobs: Jobs
+    reads: Reads
+    feed: Feed
+    version: str
+
+
+class OperationLoaders:
+    """Loads what belongs to jobs: one read for all jobs of an operation."""
+
+    def __init__(self, reads: Reads) -> None:
+        self._reads = reads
+
+    @cached_property
+    def _jobs(self) -> DataLoader[int, JobRecord | None]:
+        async def load(ids: list[int]) -> list[JobRecord | None]:
+            found = await self._reads.jobs_by_id(ids)
+            return [found.get(job_id) for job_id in ids]
+
+        return DataLoader(load)
+
+    @cached_property
+    def _events(self) -> DataLoader[int, list[EventRecord]]:
+        async def load(ids: list[int]) -> list[list[EventRecord]]:
+            return _in_order(ids, await self._reads.events_of(ids))
+
+        return DataLoader(load)
+
+    @cached_property
+    def _attempts(self) -> DataLoader[int, list[AttemptRecord]]:
+        async def load(ids: list[int]) -> list[list[AttemptRecord]]:
+            return _in_order(ids, await self._reads.attempts_of(ids))
+
+        return DataLoader(load)
+
+    @cached_property
+    def _deliveries(self) -> DataLoader[int, list[DeliveryRecord]]:
+        async def load(ids: list[int]) -> list[list[DeliveryRecord]]:
+            return _in_order(ids, await self._reads.deliveries_of(ids))
+
+        return DataLoader(load)
+
+    async def job(self, job_id: int) -> Any:
+        return await self._jobs.load(job_id)
+
+    async def attempts(self, job_id: int) -> Sequence[Any]:
+        return await self._attempts.load(job_id)
+
+    async def events(self, job_id: int) -> Sequence[Any]:
+        return await self._events.load(job_id)
+
+    async def deliveries(self, job_id: int) -> Sequence[Any]:
+        return await self._deliveries.load(job_id)
+
+
+@dataclass(slots=True)
+class OperationContext:
+    """What ``info.context`` is."""
+
+    engine: Engine
+    loaders: OperationLoaders
+
+    @classmethod
+    def of(cls, engine: Engine) -> OperationContext:
+        return cls(engine, OperationLoaders(engine.reads))
+
+
+Info = StrawberryInfo[OperationContext, Any]
+
+
+def _in_order(ids: Sequence[int], found: dict[int, list[Record]]) -> list[list[Record]]:
+    return [found.get(job_id, []) for job_id in ids]

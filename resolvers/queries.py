@@ -1,0 +1,107 @@
+"""The fields of Query."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, cast
+
+import strawberry
+
+from engine.errors import InvalidInput
+from engine.store.listing import encode_cursor, sort_key
+from engine.store.reads import parse_id
+from models.enums import JobStatus as Status
+from resolvers.context import Info
+from resolvers.inputs import job_query
+from schema.enums import JobPriority, JobStatus
+from schema.inputs import JobOrder
+from schema.jobs import Job, JobStats, JobStatusCount
+from schema.pages import JobConnection, JobEdge, PageInfo
+from schema.workers import Task, Worker
+
+
+@strawberry.type
+class Query:
+    @strawberry.field(description="Null when there is no such job.")
+    async def job(self, info: Info, id: strawberry.ID) -> Job | None:  # noqa: A002 - the API's name
+        return cast("Job | None", await info.context.engine.reads.job(parse_id(id)))
+
+    @strawberry.field(
+        description="Newest first unless orderBy says otherwise. first and last: at most 100; "
+        "neither given means first: 50."
+    )
+    async def jobs(
+        self,
+        info: Info,
+        status: list[JobStatus] | None = None,
+        priority: list[JobPriority] | None = None,
+        task_name: str | None = None,
+        tag: str | None = None,
+        search: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        order_by: JobOrder | None = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> JobConnection:
+        query = job_query(
+            status=status,
+            priority=priority,
+            task_name=task_name,
+            tag=tag,
+            search=search,
+            created_after=created_after,
+            created_before=created_before,
+            order_by=order_by,
+            first=first,
+            after=after,
+            last=last,
+            before=before,
+        )
+        reads = info.context.engine.reads
+        found = await reads.list_jobs(query)
+        jobs = cast(list[Any], found.jobs)
+        cursors = [encode_cursor(query, sort_key(query, job), job.id) for job in found.jobs]
+        ends = (cursors[0], cursors[-1]) if cursors else (None, None)
+
+        async def count(at_most: int | None) -> int:
+            if at_most is not None and at_most < 0:
+                raise InvalidInput(f"atMost: {at_most} is below 0.", field="atMost")
+            return await reads.count_jobs(query.where, at_most)
+
+        return JobConnection(
+            nodes=jobs,
+            edges=[JobEdge(cursor=cursor, node=job) for cursor, job in zip(cursors, jobs, strict=True)],
+            page_info=PageInfo(
+                has_next_page=found.has_next,
+                has_previous_page=found.has_previous,
+                start_cursor=ends[0],
+                end_cursor=ends[1],
+            ),
+            count=count,
+        )
+
+    @strawberry.field
+    async def job_stats(self, info: Info) -> JobStats:
+        stats = await info.context.engine.reads.stats()
+        return JobStats(
+            total=sum(stats.counts.values()),
+            by_status=[JobStatusCount(status=status, count=stats.counts[status]) for status in Status],
+            completed_last_minute=stats.completed_last_minute,
+            failed_last_minute=stats.failed_last_minute,
+            oldest_queued_seconds=stats.oldest_queued_seconds,
+        )
+
+    @strawberry.field
+    async def tasks(self, info: Info) -> list[Task]:
+        return cast(list[Task], await info.context.engine.reads.tasks())
+
+    @strawberry.field
+    async def workers(self, info: Info) -> list[Worker]:
+        return cast(list[Worker], await info.context.engine.reads.workers())
+
+    @strawberry.field
+    def version(self, info: Info) -> str:
+        return info.context.engine.version

@@ -1,0 +1,20 @@
+"""The schema, assembled."""
+
+from __future__ import annotations
+
+import strawberry
+
+from resolvers.mutations import Mutation
+from resolvers.queries import Query
+from resolvers.subscriptions import Subscription
+from schema.scalars import config
+
+
+def build_schema() -> strawberry.Schema:
+    """The whole public surface."""
+    return strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config())
+
+
+def sdl() -> str:
+    """The schema in GraphQL's schema definition language, as ``schema/schema.graphql`` keeps it."""
+    return build_schema().as_str() + "\n"

@@ -1,0 +1,38 @@
+"""What a field may ask for beyond its own object: the one typed context of an operation.
+
+The resolvers bring the implementation; a context lives for one operation, so what it loads in one batch is never stale
+in the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, Protocol
+
+from strawberry.types import Info as StrawberryInfo
+
+if TYPE_CHECKING:
+    from schema.jobs import Job, JobAttempt, JobEvent
+    from schema.webhooks import WebhookDelivery
+
+
+class Loaders(Protocol):
+    """Loads what belongs to jobs, for all jobs of an operation at once."""
+
+    async def job(self, job_id: int) -> Job | None: ...
+
+    async def attempts(self, job_id: int) -> Sequence[JobAttempt]: ...
+
+    async def events(self, job_id: int) -> Sequence[JobEvent]: ...
+
+    async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
+
+
+class Context(Protocol):
+    """The context that every field can reach."""
+
+    @property
+    def loaders(self) -> Loaders: ...
+
+
+Info = StrawberryInfo[Context, Any]

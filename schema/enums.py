@@ -1,0 +1,31 @@
+"""The enums of the public surface; the words are those of models/enums.py."""
+
+from __future__ import annotations
+
+from enum import Enum
+
+import strawberry
+
+from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
+
+__all__ = ["DeliveryStatus", "JobOrderField", "JobPriority", "JobStatus", "OrderDirection", "WebhookEvent"]
+
+# Registered where they are defined, so that they stay types for those who annotate with them.
+strawberry.enum(JobStatus, description="Where a job is in its life. COMPLETED, FAILED and CANCELLED are terminal.")
+strawberry.enum(JobPriority, description="Higher priority is claimed first; within one priority, older first.")
+strawberry.enum(WebhookEvent, description="What a webhook can tell of.")
+strawberry.enum(DeliveryStatus, description="Where a delivery stands.")
+
+
+@strawberry.enum(description="What a list of jobs can be sorted by.")
+class JobOrderField(Enum):
+    CREATED_AT = "CREATED_AT"
+    UPDATED_AT = "UPDATED_AT"
+    RUN_AT = "RUN_AT"
+    PRIORITY = "PRIORITY"
+
+
+@strawberry.enum(description="PRIORITY DESC is HIGH first.")
+class OrderDirection(Enum):
+    ASC = "ASC"
+    DESC = "DESC"

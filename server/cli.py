@@ -1,0 +1,218 @@
+"""The command ``signalbox``. Exit codes: 0 fine, 1 failed, 2 wrong usage."""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import signal
+import sys
+from typing import Annotated, Any, NoReturn
+
+import structlog
+import typer
+import uvicorn
+from starlette.applications import Starlette
+
+from engine.errors import ConfigurationError, Unavailable
+from engine.store.store import Store, database_for
+from resolvers.root import sdl
+from server.app import build_app
+from server.logs import configure_logs
+from server.settings import Settings, read_settings
+from server.version import VERSION
+from server.wiring import Application, build, migrate_now
+
+log = structlog.get_logger("signalbox.cli")
+cli = typer.Typer(
+    name="signalbox", help="A job scheduler with a GraphQL API.", no_args_is_help=True, pretty_exceptions_enable=False
+)
+
+Tasks = Annotated[
+    list[str] | None, typer.Option("--tasks", metavar="MODULE_OR_PATH", help="Your tasks; may be given several times.")
+]
+Slots = Annotated[int, typer.Option(min=1, max=10_000, help="How many jobs run at once.")]
+Grace = Annotated[float, typer.Option(min=0, help="Seconds that running jobs get when the process is told to stop.")]
+
+
+def main() -> None:
+    """Run the command; a configuration error is one line and exit code 1."""
+    try:
+        cli()
+    except ConfigurationError as error:
+        _fail(str(error))
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"signalbox: {message}", file=sys.stderr)
+    raise SystemExit(1)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on.")] = 8000,
+    no_worker: Annotated[bool, typer.Option("--no-worker", help="Serve clients only; run no jobs here.")] = False,
+    slots: Slots = 10,
+    grace: Grace = 30.0,
+    tasks: Tasks = None,
+    migrate: Annotated[bool, typer.Option("--migrate", help="Migrate MySQL too (SQLite always is).")] = False,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Listen beyond loopback although no keys are set.")
+    ] = False,
+) -> None:
+    """Serve the API and GraphiQL, with an embedded worker."""
+    settings = read_settings()
+    configure_logs(settings.log_format)
+    if not insecure and not _is_loopback(host):
+        _fail(
+            f"{host} is not a loopback address, and there are no API keys yet: anyone could run jobs. "
+            "Listen on 127.0.0.1, put a proxy with authentication in front, or say --insecure."
+        )
+    if settings.database.dialect == "sqlite" or migrate:
+        asyncio.run(_migrate(settings))
+    application = build(settings, task_sources=tasks or [], with_worker=not no_worker, slots=slots, grace_seconds=grace)
+    _serve(build_app(application), application, host, port, grace)
+
+
+def _serve(app: Starlette, application: Application, host: str, port: int, grace: float) -> None:
+    config = uvicorn.Config(
+        app,
+        host=host,
+        port=port,
+        root_path=application.settings.root_path,
+        log_config=None,
+        access_log=False,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=2**20,
+        timeout_graceful_shutdown=int(grace) + 5,
+        server_header=False,
+    )
+    server = Server(config, application)
+    server.run()
+    if not server.started:
+        raise SystemExit(1)
+
+
+class Server(uvicorn.Server):
+    """uvicorn's server; it says when it is ready, and a second signal ends the grace period."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets=sockets)
+        if not self.started:
+            return
+        application = self._application
+        ports = [each.getsockname()[1] for server in self.servers for each in server.sockets]
+        log.info(
+            "signalbox.ready",
+            version=VERSION,
+            url=f"http://{self.config.host}:{ports[0]}{application.settings.root_path}/graphql",
+            database=application.settings.database.display,
+            slots=application.worker.slots if application.worker else 0,
+            tasks=len(application.registry),
+        )
+
+    def handle_exit(self, sig: int, frame: Any) -> None:
+        if self.should_exit and self._application.worker is not None:
+            self._application.worker.hurry()
+        super().handle_exit(sig, frame)
+
+
+@cli.command()
+def worker(
+    slots: Slots = 10,
+    grace: Grace = 30.0,
+    tasks: Tasks = None,
+) -> None:
+    """Run jobs, and serve nobody."""
+    settings = read_settings()
+    configure_logs(settings.log_format)
+    application = build(settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, with_api=False)
+    if settings.database.dialect == "sqlite":
+        asyncio.run(_migrate(settings))
+    asyncio.run(_work(application))
+
+
+async def _work(application: Application) -> None:
+    stop = asyncio.Event()
+
+    def told_to_stop() -> None:
+        if stop.is_set() and application.worker is not None:
+            application.worker.hurry()
+        stop.set()
+
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, told_to_stop)
+    await application.start()
+    log.info(
+        "worker.ready",
+        version=VERSION,
+        database=application.settings.database.display,
+        slots=application.worker.slots if application.worker else 0,
+        tasks=len(application.registry),
+    )
+    await stop.wait()
+    await application.stop()
+
+
+@cli.command()
+def migrate() -> None:
+    """Bring the database up to date."""
+    settings = read_settings()
+    configure_logs(settings.log_format)
+    asyncio.run(_migrate(settings))
+
+
+async def _migrate(settings: Settings) -> None:
+    applied = await migrate_now(settings)
+    if applied:
+        log.info("database.migrated", database=settings.database.display, migrations=applied)
+
+
+@cli.command()
+def schema() -> None:
+    """Print the schema in GraphQL's schema definition language."""
+    print(sdl(), end="")
+
+
+@cli.command()
+def check(tasks: Tasks = None) -> None:
+    """Say whether settings, tasks and database are in order; exit code 1 where not."""
+    settings = read_settings()
+    configure_logs("console")
+    application = build(settings, task_sources=tasks or [])
+    print(f"settings    fine; {len(application.registry)} tasks")
+    problem = asyncio.run(_check_database(settings))
+    print(f"database    {settings.database.display}: {problem or 'fine'}")
+    target = settings.webhook_url
+    print(f"webhook     {target or 'none'}{'' if target is None or settings.webhook_secret else ' (unsigned)'}")
+    raise SystemExit(1 if problem else 0)
+
+
+async def _check_database(settings: Settings) -> str | None:
+    store = Store(database_for(settings.database))
+    await store.database.open()
+    try:
+        async with asyncio.timeout(10):
+            lacking = await store.missing_migrations()
+        return f"lacks {', '.join(lacking)}; run `signalbox migrate`" if lacking else None
+    except (Unavailable, TimeoutError) as error:
+        return f"cannot be reached ({error})"
+    finally:
+        await store.database.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,139 @@
+"""The settings: one frozen object, read once, from the environment or a ``.env`` file.
+
+Unknown ``SIGNALBOX_`` names are an error, for a misspelt setting that is silently ignored is found in production.
+Secrets are never printed.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+from pathlib import Path
+from typing import Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from engine.errors import ConfigurationError
+from models.connection import DatabaseURL
+
+PREFIX = "SIGNALBOX_"
+
+
+class Settings(BaseSettings):
+    """What the environment says."""
+
+    model_config = SettingsConfigDict(frozen=True, env_file=".env", extra="ignore", populate_by_name=True)
+
+    database_url: SecretStr = Field(
+        SecretStr("sqlite://signalbox.db"),
+        validation_alias="DATABASE_URL",
+        description="`sqlite://FILE` or `mysql://user:password@host:3306/name` (MariaDB too)",
+    )
+    redis_url: SecretStr | None = Field(
+        None,
+        validation_alias="REDIS_URL",
+        description="hints between processes; without it they poll (read, and not used yet)",
+    )
+    webhook_url: str | None = Field(
+        None, validation_alias="WEBHOOK_URL", description="where every completed job is POSTed"
+    )
+    webhook_secret: SecretStr | None = Field(
+        None, validation_alias="WEBHOOK_SECRET", description="`whsec_...`, signs what goes to `WEBHOOK_URL`"
+    )
+    smtp_url: SecretStr | None = Field(
+        None,
+        validation_alias="SMTP_URL",
+        description="for `email.send`: `smtp://user:password@host:587/?starttls=true`",
+    )
+    unknown_task: Literal["simulate", "reject"] = Field(
+        "reject",
+        validation_alias="SIGNALBOX_UNKNOWN_TASK",
+        description="what a task name that no worker knows means: run it as `simulate`, or refuse it",
+    )
+    webhook_allow: str = Field(
+        "",
+        validation_alias="SIGNALBOX_WEBHOOK_ALLOW",
+        description="CIDRs and hosts, with commas, that outbound HTTP may reach although they are private",
+    )
+    root_path: str = Field(
+        "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
+    )
+    webhook_test: bool = Field(
+        False,
+        validation_alias="SIGNALBOX_WEBHOOK_TEST",
+        description="serve `/webhook-test`, a receiver to try webhooks with (`make run` does)",
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", validation_alias="SIGNALBOX_LOG_FORMAT", description="`auto`: for people on a terminal, JSON otherwise"
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return init_settings, env_settings, dotenv_settings
+
+    @field_validator("database_url")
+    @classmethod
+    def _database(cls, value: SecretStr) -> SecretStr:
+        DatabaseURL.parse(value.get_secret_value())
+        return value
+
+    @field_validator("root_path")
+    @classmethod
+    def _path(cls, value: str) -> str:
+        if value and not value.startswith("/"):
+            raise ValueError("it must start with /, as in /scheduler")
+        return value.rstrip("/")
+
+    @property
+    def database(self) -> DatabaseURL:
+        """Where the jobs are kept."""
+        return DatabaseURL.parse(self.database_url.get_secret_value())
+
+    @property
+    def allowed_hosts(self) -> list[str]:
+        """What outbound HTTP may reach although it is private."""
+        return [each.strip() for each in self.webhook_allow.split(",") if each.strip()]
+
+
+def read_settings(**given: Any) -> Settings:
+    """The settings, with ``given`` before the environment.
+
+    Raises:
+        ConfigurationError: a value cannot be used, or a ``SIGNALBOX_`` name is not known.
+    """
+    _refuse_unknown_names()
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        lines = [
+            f"{'.'.join(str(part) for part in each['loc'])}: {each['msg'].removeprefix('Value error, ')}"
+            for each in error.errors(include_url=False, include_input=False)
+        ]
+        raise ConfigurationError("; ".join(lines)) from None
+
+
+def names() -> list[str]:
+    """Every name that is read."""
+    return [str(field.validation_alias) for field in Settings.model_fields.values()]
+
+
+def _refuse_unknown_names() -> None:
+    file = Path(".env")
+    given = set(os.environ) | (set(dotenv_values(file)) if file.exists() else set())
+    known = names()
+    for name in sorted(given):
+        if name.startswith(PREFIX) and name not in known:
+            near = difflib.get_close_matches(name, known, 1)
+            raise ConfigurationError(
+                f"{name} is not a setting"
+                + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}")
+            )

@@ -1,0 +1,136 @@
+"""The composition root: every object is built here, and everything else receives what it needs.
+
+Failure handling: a database that is down does not stop a server from starting; ``/readyz`` says 503 and requests get
+UNAVAILABLE until it is there. Loops start at once and find it by themselves.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+
+import structlog
+from engine.http_client import HttpClient
+from tortoise.exceptions import BaseORMException
+
+from engine.deliveries import Deliveries
+from engine.errors import ConfigurationError, Unavailable
+from engine.feed import Feed
+from engine.jobs import Jobs
+from engine.registry import TaskRegistry, load_tasks
+from engine.service import Service
+from engine.store.store import Store, database_for
+from engine.webhooks import Receivers
+from engine.worker import Promoter, Worker
+from models.migrate import migrate
+from resolvers.context import Engine
+from server.settings import Settings
+from server.version import VERSION
+from tasks import builtin_tasks, fallback_task
+
+log = structlog.get_logger("signalbox.server")
+
+
+@dataclass(slots=True)
+class Application:
+    """All parts of one process. ``start`` them, then ``stop`` them."""
+
+    settings: Settings
+    store: Store
+    registry: TaskRegistry
+    client: HttpClient
+    engine: Engine
+    feed: Feed
+    worker: Worker | None
+    services: list[Service] = field(default_factory=list)
+
+    async def start(self) -> None:
+        """Open the store and start the loops."""
+        await self.client.open()
+        await self.store.open()
+        for service in self.services:
+            service.start()
+
+    async def stop(self) -> None:
+        """Stop the loops, the worker first, so that its last reports are committed; then close what they used."""
+        for service in self.services:
+            await service.stop()
+        await self.store.close()
+        await self.client.close()
+
+    async def is_ready(self) -> dict[str, str]:
+        """What is not in order, by name; empty when all is."""
+        problems: dict[str, str] = {}
+        try:
+            async with asyncio.timeout(2.0):
+                lacking = await self.store.missing_migrations()
+            if lacking:
+                problems["migrations"] = f"run `signalbox migrate`: the database lacks {', '.join(lacking)}"
+        except (Unavailable, TimeoutError) as error:
+            problems["database"] = str(error) or "it does not answer"
+        except Exception as error:  # noqa: BLE001 - readiness must answer
+            problems["database"] = f"{type(error).__name__}: {error}"
+        for service in self.services:
+            if not service.is_running:
+                problems[service.name] = "the loop has ended"
+            elif service.health.last_error is not None:
+                problems[service.name] = service.health.last_error
+        return problems
+
+
+def build(
+    settings: Settings,
+    *,
+    task_sources: list[str],
+    with_worker: bool = True,
+    slots: int = 10,
+    grace_seconds: float = 30.0,
+    with_api: bool = True,
+) -> Application:
+    """Build a process.
+
+    Args:
+        task_sources: modules and paths with the users' tasks.
+        with_worker: whether jobs are run here.
+        with_api: whether clients are served here (live events are read then).
+
+    Raises:
+        ConfigurationError: a module, a task or a setting cannot be used.
+    """
+    client = HttpClient(settings.allowed_hosts)
+    smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
+    fallback = fallback_task() if settings.unknown_task == "simulate" else None
+    registry = TaskRegistry([*builtin_tasks(client, smtp_url), *load_tasks(task_sources)], fallback=fallback)
+    secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
+    receivers = Receivers(settings.webhook_url, secret)
+    store = Store(database_for(settings.database), outbox=receivers.outbox)
+    feed = Feed(store)
+    jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
+    worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds) if with_worker else None
+    services: list[Service] = []
+    if worker is not None:
+        services.append(worker)
+    services += [Promoter(store), Deliveries(store, receivers, client, version=VERSION)]
+    if with_api:
+        services.append(feed)
+    return Application(
+        settings, store, registry, client, Engine(jobs, store.reads, feed, VERSION), feed, worker, services
+    )
+
+
+async def migrate_now(settings: Settings) -> list[str]:
+    """Bring the database up to date; the migrations that were applied.
+
+    Raises:
+        ConfigurationError: it cannot be reached or changed; the message says which database, without its password.
+    """
+    url = settings.database
+    try:
+        return await migrate(url)
+    except (BaseORMException, OSError, TimeoutError) as error:
+        reason = error.__cause__ or error
+        raise ConfigurationError(f"The database {url.display} cannot be migrated: {reason}") from error
+    except Exception as error:
+        if type(error).__module__.startswith("pymysql"):
+            raise ConfigurationError(f"The database {url.display} cannot be migrated: {error}") from error
+        raise
