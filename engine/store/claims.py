@@ -14,7 +14,7 @@ from engine.records import ClaimedJob, Finish, NewDelivery
 from engine.store.database import Row
 from engine.store.rows import encode_error
 from engine.store.unit import Unit, id_list
-from engine.store.writes import touch_tags
+from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
 
 Outbox = Callable[[Finish, Unit], Sequence[NewDelivery]]
@@ -53,8 +53,9 @@ class Progress:
 class WorkerWrites:
     """The handlers of what workers ask for."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: Outbox, claim_columns: str) -> None:
         self._outbox = outbox
+        self._claim_columns = claim_columns
 
     async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
         """The next jobs, by priority and age. ORDER BY is exactly the index: a sort would lock thousands of rows."""
@@ -65,14 +66,14 @@ class WorkerWrites:
             return []
         transaction = unit.transaction
         rows = await transaction.fetch(
-            "SELECT id, task_name, payload, priority, attempt, max_attempts, timeout_seconds, webhook_url, "
-            f"tags IS NOT NULL FROM jobs WHERE status='QUEUED' ORDER BY priority, id LIMIT {request.limit}"
-            f"{transaction.skip_locked}"
+            f"SELECT {self._claim_columns} FROM jobs WHERE status='QUEUED' ORDER BY priority, id "
+            f"LIMIT {request.limit}{transaction.skip_locked}"
         )
         if not rows:
             return []
+        jobs = [unpack(row) for row in rows]
         token = secrets.randbits(63)
-        ids = [row[0] for row in rows]
+        ids = [int(row[0]) for row in jobs]
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
         changed = await transaction.execute(
             f"UPDATE jobs SET status='RUNNING', attempt=attempt+1, claim_token={token}, worker_id={request.worker_id}, "
@@ -84,21 +85,21 @@ class WorkerWrites:
                 f"SELECT id FROM jobs WHERE id IN ({id_list(ids)}) AND status='RUNNING' AND claim_token={token}"
             )
             owned = {row[0] for row in held}
-            rows = [row for row in rows if row[0] in owned]
+            jobs = [row for row in jobs if int(row[0]) in owned]
         claimed = [
             ClaimedJob(
-                id=row[0],
+                id=int(row[0]),
                 task_name=row[1],
-                payload_text=row[2],
-                priority=JobPriority(row[3]),
-                attempt=row[4] + 1,
-                max_attempts=row[5],
-                timeout_seconds=row[6],
-                webhook_url=row[7],
+                payload_text=row[2] or None,
+                priority=JobPriority(int(row[3])),
+                attempt=int(row[4]) + 1,
+                max_attempts=int(row[5]),
+                timeout_seconds=float(row[6]),
+                webhook_url=row[7] or None,
                 has_tags=bool(row[8]),
                 claim_token=token,
             )
-            for row in rows
+            for row in jobs
         ]
         for job in claimed:
             unit.changed(job.id, JobStatus.QUEUED, JobStatus.RUNNING, job.attempt, worker=request.worker_name)

@@ -68,10 +68,14 @@ class Database(ABC):
 
     dialect: str
     url: DatabaseURL
+    lane_width: int = 1
+    """How many transactions of one lane are worth having under way at once."""
     hole_grace_seconds: float = 0.0
     """How long an event's number may be taken before its row is there to be seen, or locked."""
-    job_columns: str
-    """The select list that ``rows.job_from_row`` reads."""
+
+    @abstractmethod
+    def packed(self, columns: Sequence[str]) -> str:
+        """The select list of these columns of ``jobs``, as the dialect reads them best; see ``writes.unpack``."""
 
     @abstractmethod
     async def open(self) -> None: ...

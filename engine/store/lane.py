@@ -1,11 +1,13 @@
 """Natural batching: what arrives while a transaction is under way goes together into the next one.
 
-There is no timer: an idle lane commits at once, a busy one commits hundreds of operations with one fsync. Each
+There is no timer: an idle lane commits at once, a busy one commits hundreds of operations with one fsync. Where the
+database allows it, two transactions are under way: one is being written while the other is being answered. Each
 caller gets the result or the error of its own operation; one that breaks a batch is found by running them singly.
 
 Failure handling: a collision is tried again at once; an unreachable database is tried again, with growing pauses,
 until the operation's deadline, when its caller gets ``Unavailable`` (finishes of attempts have no deadline: their
-result is kept until the database is back). When a COMMIT's answer is lost, the log is read to see whether it counts.
+result is kept until the database is back). When a COMMIT's answer is lost, the log is asked until it tells whether the
+COMMIT counts; nothing is done a second time before that.
 """
 
 from __future__ import annotations
@@ -31,6 +33,10 @@ Result = TypeVar("Result")
 MAX_WEIGHT = 1000
 MAX_COLLISIONS = 20
 LONGEST_PAUSE_SECONDS = 1.0
+UNKNOWN_OUTCOME = (
+    "The database went away while this was being committed; it is not known whether it was. Look before trying again, "
+    "or use an idempotency key."
+)
 
 
 Handler = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
@@ -78,6 +84,8 @@ class Lane:
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
+        self._committing: set[asyncio.Task[None]] = set()
+        self._free_places = asyncio.Semaphore(database.lane_width)
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(
@@ -114,11 +122,19 @@ class Lane:
         while True:
             if not self._waiting:
                 if self._closing:
+                    await asyncio.gather(*self._committing)
                     return
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            await self._commit(self._take())
+            await self._free_places.acquire()
+            commit = asyncio.get_running_loop().create_task(self._commit(self._take()))
+            self._committing.add(commit)
+            commit.add_done_callback(self._ended)
+
+    def _ended(self, commit: asyncio.Task[None]) -> None:
+        self._committing.discard(commit)
+        self._free_places.release()
 
     def _take(self) -> list[Operation[Any]]:
         batch: list[Operation[Any]] = []
@@ -164,7 +180,11 @@ class Lane:
 
     def _still_patient(self, batch: list[Operation[Any]], error: Unavailable) -> list[Operation[Any]]:
         now = self._clock.monotonic()
-        patient = [each for each in batch if not self._closing and (each.deadline is None or each.deadline > now)]
+        patient = [
+            each
+            for each in batch
+            if not self._closing and not each.future.done() and (each.deadline is None or each.deadline > now)
+        ]
         _fail([each for each in batch if each not in patient], error)
         return patient
 
@@ -183,10 +203,25 @@ class Lane:
                         results[index] = outcome
                 await self._settle(unit)
         except CommitUnknown:
-            if unit is None or not await self._was_committed(unit):
+            if unit is None or not await self._is_in_the_log(unit, batch):
                 raise
         self._committed(unit)
         return results
+
+    async def _is_in_the_log(self, unit: Any, batch: Sequence[Operation[Any]]) -> bool:
+        """Whether ``unit`` was committed. Callers whose patience ends first are told that it is not known."""
+        pause = 0.05
+        while True:
+            try:
+                return await self._was_committed(unit)
+            except (Collision, Unavailable):
+                now = self._clock.monotonic()
+                impatient = [each for each in batch if each.deadline is not None and each.deadline <= now]
+                _fail(batch if self._closing else impatient, Unavailable(UNKNOWN_OUTCOME))
+                if self._closing:
+                    raise
+            await asyncio.sleep(pause)
+            pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
 
 def _settle_future(operation: Operation[Any], result: Any) -> None:

@@ -8,24 +8,27 @@ column that it reads, and a job has twenty-two.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+import re
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
 import aiomysql
 from pymysql import err
+from pymysql.converters import escape_string
 from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError
 
 from engine.errors import Unavailable
 from engine.store.database import Collision, CommitUnknown, Database, Row, Transaction, from_text
-from engine.store.rows import JOB_COLUMNS
 from models.backends.mysql import GuardedMySQLClient
 from models.connection import DatabaseURL, tortoise_config
+from models.enums import JobStatus
 
 STATEMENT_TIMEOUT_SECONDS = 30.0
-INSERT_BYTES = 4_000_000
+STATEMENT_CHARACTERS = 3_000_000
+"""Of up to four bytes each: a statement stays below MariaDB's ``max_allowed_packet`` of 16 MiB."""
 INSERT_ROWS = 1000
 FEW_RESULTS = 4
 SEPARATOR = "\x1f"
@@ -49,6 +52,25 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, err.MySQLError) and error.args and error.args[0] in CANNOT_SERVE:
         return Unavailable()
     return error
+
+
+_NEEDS_ESCAPE = re.compile("[\\x00\n\r\x1a\"'\\\\]").search
+
+
+def _text(value: str) -> str:
+    return f"'{escape_string(value)}'" if _NEEDS_ESCAPE(value) else f"'{value}'"
+
+
+LITERALS: dict[type, Callable[[Any], str]] = {
+    int: repr,
+    float: repr,
+    bool: lambda value: "1" if value else "0",
+    type(None): lambda _value: "NULL",
+    str: _text,
+    bytes: lambda value: f"x'{value.hex()}'" if value else "''",
+    JobStatus: lambda value: f"'{value.value}'",
+}
+"""Values of rows that are inserted by the thousand, as SQL: five times as fast as the driver's own."""
 
 
 class MySQLTransaction(Transaction):
@@ -79,15 +101,14 @@ class MySQLTransaction(Transaction):
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
         head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
-        escape = self._connection.escape
         ids: list[int] = []
         values: list[str] = []
         size = 0
         for index, row in enumerate(rows):
-            text = "(" + ",".join([escape(value) for value in row]) + ")"
+            text = "(" + ",".join([LITERALS[type(value)](value) for value in row]) + ")"
             values.append(text)
             size += len(text)
-            if size > INSERT_BYTES or len(values) == INSERT_ROWS or index == len(rows) - 1:
+            if size > STATEMENT_CHARACTERS or len(values) == INSERT_ROWS or index == len(rows) - 1:
                 cursor = await self._run(head + ",".join(values))
                 first = cursor.lastrowid
                 ids.extend(range(first, first + len(values) * self._increment, self._increment))
@@ -111,14 +132,19 @@ class MySQLTransaction(Transaction):
                     (result,),
                 )
             return changed
-        escape = self._connection.escape
-        (first_id, first_result), *others = rows
-        source = f"SELECT {first_id} AS id, {escape(first_result)} AS result" + "".join(
-            [f" UNION ALL SELECT {job_id},{escape(result)}" for job_id, result in others]
-        )
-        return await self.execute(
-            f"UPDATE jobs j JOIN ({source}) r ON r.id=j.id SET j.result=r.result, {finished} WHERE j.status='RUNNING'"
-        )
+        changed = size = 0
+        source: list[str] = []
+        for index, (job_id, result) in enumerate(rows):
+            literal = LITERALS[type(result)](result)
+            source.append(f"SELECT {job_id},{literal}" if source else f"SELECT {job_id} AS id, {literal} AS result")
+            size += len(literal)
+            if size > STATEMENT_CHARACTERS or index == len(rows) - 1:
+                changed += await self.execute(
+                    f"UPDATE jobs j JOIN ({' UNION ALL '.join(source)}) r ON r.id=j.id SET j.result=r.result, "
+                    f"{finished} WHERE j.status='RUNNING'"
+                )
+                source, size = [], 0
+        return changed
 
 
 class MySQLDatabase(Database):
@@ -126,12 +152,16 @@ class MySQLDatabase(Database):
 
     dialect = "mysql"
     hole_grace_seconds = 1.0
-    job_columns = "CONCAT_WS('" + SEPARATOR + "'," + ",".join(f"IFNULL(jobs.{c},'')" for c in JOB_COLUMNS) + ")"
+    lane_width = 2
 
     def __init__(self, url: DatabaseURL) -> None:
         self.url = url
         self._context: TortoiseContext | None = None
         self._client: GuardedMySQLClient | None = None
+
+    def packed(self, columns: Sequence[str]) -> str:
+        values = ",".join(f"IFNULL(jobs.{column},'')" for column in columns)
+        return f"CONCAT_WS('{SEPARATOR}',{values})"
 
     async def open(self) -> None:
         """Set the pool up; it connects when it is first used, so that a database that is down can come later."""

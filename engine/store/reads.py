@@ -21,7 +21,7 @@ from engine.records import (
 )
 from engine.store.database import Database, from_text, to_text
 from engine.store.listing import JobFilter, JobQuery, ListStatement, Statement, conditions, decode_cursor
-from engine.store.rows import EVENT_COLUMNS, event_from_row, job_from_row
+from engine.store.rows import EVENT_COLUMNS, JOB_COLUMNS, event_from_row, job_from_row
 from engine.store.unit import id_list
 from engine.store.writes import unpack
 from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
@@ -48,6 +48,7 @@ class Reads:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._job_columns = database.packed(JOB_COLUMNS)
 
     async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
         """The jobs that exist among ``ids``."""
@@ -55,7 +56,7 @@ class Reads:
         if not possible:
             return {}
         rows = await self._database.fetch(
-            f"SELECT {self._database.job_columns} FROM jobs WHERE id IN ({id_list(set(possible))})"
+            f"SELECT {self._job_columns} FROM jobs WHERE id IN ({id_list(set(possible))})"
         )
         return {record.id: record for record in (job_from_row(unpack(row)) for row in rows)}
 
@@ -104,7 +105,8 @@ class Reads:
 
     async def matching_ids(self, where: JobFilter, after_id: int, limit: int) -> list[int]:
         """The next ids that match, in ascending order."""
-        found, parameters = conditions(where, None, None)
+        names, search_id = await self._resolve_search(where)
+        found, parameters = conditions(where, names, search_id)
         statement = Statement(" AND ".join([*found, f"jobs.id > {after_id}"]), parameters)
         rows = await self._database.fetch(
             f"SELECT jobs.id FROM jobs WHERE {statement.sql} ORDER BY jobs.id LIMIT {limit}", statement.parameters
@@ -288,15 +290,17 @@ def _as_of(record: JobRecord, event: EventRecord, history: Sequence[EventRecord]
         run_at = each.run_at or run_at
         error = each.error or error
     is_last = history[-1].seq == event.seq
+    is_release = event.from_ is JobStatus.RUNNING and event.to is JobStatus.QUEUED
+    is_completed_again = any(each.seq > event.seq and each.to is JobStatus.COMPLETED for each in history)
     return replace(
         record,
         status=event.to,
-        attempt=event.attempt,
+        attempt=event.attempt - is_release,  # the event names the attempt that it gave back
         updated_at=event.at,
         run_at=run_at,
         started_at=started_at,
         finished_at=event.at if event.to.is_terminal else None,
-        result_text=record.result_text if event.to is JobStatus.COMPLETED else None,
+        result_text=record.result_text if event.to is JobStatus.COMPLETED and not is_completed_again else None,
         error=error,
         progress=record.progress if is_last else None,
     )

@@ -35,6 +35,17 @@ JOB_COLUMNS = (
     "started_at",
     "finished_at",
 )
+CLAIM_COLUMNS = (
+    "id",
+    "task_name",
+    "payload",
+    "priority",
+    "attempt",
+    "max_attempts",
+    "timeout_seconds",
+    "webhook_url",
+    "tags",
+)
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 
 _STATUS = {status.value: status for status in JobStatus}

@@ -13,7 +13,7 @@ import sqlite3
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, NoReturn, cast
 
 import aiosqlite
 from tortoise.backends.sqlite.client import SqliteClient
@@ -22,14 +22,40 @@ from tortoise.context import TortoiseContext
 from engine.clock import Clock, SystemClock
 from engine.errors import Unavailable
 from engine.store.database import Collision, Database, Row, Transaction, to_text
-from engine.store.rows import JOB_COLUMNS
 from models.connection import DatabaseURL, tortoise_config
 
 
+CANNOT_SERVE = frozenset(
+    {
+        sqlite3.SQLITE_BUSY,
+        sqlite3.SQLITE_LOCKED,
+        sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_READONLY,
+        sqlite3.SQLITE_IOERR,
+        sqlite3.SQLITE_CORRUPT,
+        sqlite3.SQLITE_FULL,
+        sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PROTOCOL,
+        sqlite3.SQLITE_NOTADB,
+    }
+)
+
+
 def _translate(error: sqlite3.Error) -> Exception:
-    if isinstance(error, sqlite3.IntegrityError):
+    """What ``error`` means: an error that repeating the statement would only repeat is left as it is."""
+    code = getattr(error, "sqlite_errorcode", 0)  # an extended code: the kind is in its low byte
+    if code == sqlite3.SQLITE_CONSTRAINT_UNIQUE:
         return Collision(str(error))
-    return Unavailable(f"The database cannot be used now: {error}. Nothing was changed.")
+    if code & 0xFF in CANNOT_SERVE:
+        return Unavailable(f"The database cannot be used now: {error}. Nothing was changed.")
+    return error
+
+
+def _raise(error: sqlite3.Error) -> NoReturn:
+    translated = _translate(error)
+    if translated is error:
+        raise error
+    raise translated from error
 
 
 class SqliteTransaction(Transaction):
@@ -70,7 +96,6 @@ class SqliteDatabase(Database):
     """A SQLite file behind two of Tortoise's connections."""
 
     dialect = "sqlite"
-    job_columns = ", ".join(f"jobs.{column}" for column in JOB_COLUMNS)
 
     def __init__(self, url: DatabaseURL, *, clock: Clock | None = None, synchronous: str = "NORMAL") -> None:
         self.url = url
@@ -80,6 +105,9 @@ class SqliteDatabase(Database):
         self._writing = asyncio.Lock()
         self._reading = asyncio.Lock()
         self._clients: tuple[SqliteClient, SqliteClient] | None = None
+
+    def packed(self, columns: Sequence[str]) -> str:
+        return ", ".join(f"jobs.{column}" for column in columns)
 
     async def open(self) -> None:
         context = TortoiseContext()
@@ -94,7 +122,7 @@ class SqliteDatabase(Database):
                     client._connection.row_factory = None
         except sqlite3.Error as error:
             await context.close_connections()
-            raise _translate(error) from error
+            _raise(error)
         self._context = context
         self._clients = (writer, reader)
 
@@ -115,14 +143,14 @@ class SqliteDatabase(Database):
             connection = self._connection(0)
             try:
                 await connection.execute("BEGIN IMMEDIATE")
-                try:
-                    yield SqliteTransaction(connection, self._clock)
-                    await connection.execute("COMMIT")
-                except BaseException:
-                    await asyncio.shield(_roll_back(connection))
-                    raise
-            except sqlite3.Error as error:
-                raise _translate(error) from error
+                yield SqliteTransaction(connection, self._clock)
+                await connection.execute("COMMIT")
+            except BaseException as error:
+                # It waits its turn in the connection's thread, behind a statement whose task was cancelled.
+                await asyncio.shield(connection.rollback())
+                if isinstance(error, sqlite3.Error):
+                    _raise(error)
+                raise
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         async with self._reading:
@@ -130,15 +158,10 @@ class SqliteDatabase(Database):
                 rows = await self._connection(1).execute_fetchall(sql.replace("%s", "?"), parameters)
                 return cast(list[Row], rows)
             except sqlite3.Error as error:
-                raise _translate(error) from error
+                _raise(error)
 
     async def now(self) -> datetime:
         return self._clock.now()
 
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
         return False  # writers take turns, so numbers appear in order
-
-
-async def _roll_back(connection: aiosqlite.Connection) -> None:
-    if connection.in_transaction:
-        await connection.execute("ROLLBACK")

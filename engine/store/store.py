@@ -31,9 +31,10 @@ from engine.store.lane import Lane
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
+from engine.store.rows import CLAIM_COLUMNS, JOB_COLUMNS
 from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
-from engine.store.writes import ChangeRequest, OperatorWrites
+from engine.store.writes import BulkRequest, ChangeRequest, OperatorWrites
 from models.connection import DatabaseURL
 from models.migrate import missing
 
@@ -75,8 +76,8 @@ class Store:
         self.database = database
         self.clock = clock or SystemClock()
         self.reads = Reads(database)
-        self._operators = OperatorWrites(database.job_columns)
-        self._workers = WorkerWrites(outbox)
+        self._operators = OperatorWrites(database.packed(JOB_COLUMNS))
+        self._workers = WorkerWrites(outbox, database.packed(CLAIM_COLUMNS))
         self._deliveries = DeliveryWrites()
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
@@ -147,15 +148,16 @@ class Store:
 
     async def change_jobs(self, where: JobFilter, trigger: Trigger) -> int:
         """Ask ``trigger`` of every job that matches and answers to it, in chunks; how many were changed."""
-        count = after_id = 0
         narrowed = _changeable(where, trigger)
-        while ids := await self.reads.matching_ids(narrowed, after_id, BULK_CHUNK):
-            after_id = ids[-1]
-            futures = [
-                self._clients_lane.submit(self._operators.change, ChangeRequest(job_id, trigger, is_bulk=True))
-                for job_id in ids
-            ]
-            count += sum([await future is not None for future in futures])
+        count = 0
+        ids = await self.reads.matching_ids(narrowed, 0, BULK_CHUNK)
+        while ids:
+            request = BulkRequest(tuple(ids), trigger)
+            change = self._clients_lane.submit(self._operators.change_many, request, weight=len(ids))
+            try:  # the next chunk is read while this one is written
+                ids = await self.reads.matching_ids(narrowed, ids[-1], BULK_CHUNK) if len(ids) == BULK_CHUNK else []
+            finally:
+                count += await change
         return count
 
     async def count_changeable(self, where: JobFilter, trigger: Trigger) -> int:

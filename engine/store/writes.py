@@ -6,6 +6,7 @@ one caller's mistake never fails its neighbours.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -44,15 +45,18 @@ NEW_JOB_COLUMNS = (
 
 @dataclass(frozen=True, slots=True)
 class ChangeRequest:
-    """Ask ``trigger`` of one job.
-
-    Args:
-        is_bulk: one of many that a filter found; a job that has moved on meanwhile is passed over, not an error.
-    """
+    """Ask ``trigger`` of one job."""
 
     job_id: int
     trigger: Trigger
-    is_bulk: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class BulkRequest:
+    """Ask ``trigger`` of many jobs that a filter found; those that have moved on meanwhile are passed over."""
+
+    job_ids: tuple[int, ...]
+    trigger: Trigger
 
 
 class OperatorWrites:
@@ -153,45 +157,73 @@ class OperatorWrites:
             await unit.transaction.insert("job_tag", ("job_id", "tag", "priority", "updated_at", "run_at"), tag_rows)
         return records
 
-    async def change(self, unit: Unit, requests: Sequence[ChangeRequest]) -> list[JobRecord | SignalboxError | None]:
+    async def change(self, unit: Unit, requests: Sequence[ChangeRequest]) -> list[JobRecord | SignalboxError]:
         """Run, cancel or retry jobs, in the order of the requests."""
         records = await self._records(unit, list({each.job_id for each in requests}), unit.transaction.for_update)
-        answers: list[JobRecord | SignalboxError | None] = []
-        final: dict[int, tuple[Trigger, JobRecord]] = {}
+        answers: list[JobRecord | SignalboxError] = []
+        steps: list[dict[int, Trigger]] = []
+        times: Counter[int] = Counter()
         for request in requests:
             record = records.get(request.job_id)
             if record is None:
-                answers.append(None if request.is_bulk else NotFound(f"There is no job {request.job_id}."))
+                answers.append(NotFound(f"There is no job {request.job_id}."))
                 continue
             try:
                 changed = _apply(record, request.trigger, unit)
             except InvalidState as refusal:
-                answers.append(None if request.is_bulk else refusal)
+                answers.append(refusal)
                 continue
             run_at = None if changed.run_at is None else to_text(changed.run_at)
             unit.changed(record.id, record.status, changed.status, changed.attempt, run_at=run_at)
             records[record.id] = changed
-            final[record.id] = (request.trigger, changed)
+            if times[record.id] == len(steps):
+                steps.append({})
+            steps[times[record.id]][record.id] = request.trigger
+            times[record.id] += 1
             answers.append(changed)
-        await self._write(unit, final)
+        for step in steps:  # a job that is run and cancelled in one batch is changed twice
+            await self._write(unit, step)
+        await touch_tags(unit, [job_id for job_id in times if records[job_id].tags], run_at=True)
         return answers
 
-    async def _write(self, unit: Unit, final: dict[int, tuple[Trigger, JobRecord]]) -> None:
-        now = f"'{unit.now_text}'"
-        assignments = {
-            Trigger.RUN: f"status='QUEUED', run_at={now}",
-            Trigger.CANCEL: f"status='CANCELLED', finished_at={now}",
-            Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
-            "result=NULL, progress=NULL",
-        }
-        for trigger, assignment in assignments.items():
-            ids = [job_id for job_id, (applied, _record) in final.items() if applied is trigger]
+    async def change_many(self, unit: Unit, requests: Sequence[BulkRequest]) -> list[int]:
+        """Run, cancel or retry all of many jobs that answer to the trigger; how many did. The rest is passed over."""
+        answers = []
+        for request in requests:
+            answering = {each: states.target(each, request.trigger, 0) for each in states.sources(request.trigger)}
+            answering.pop(JobStatus.RUNNING, None)  # a running job is its worker's to end
+            statuses = ",".join(f"'{each.value}'" for each in answering)
+            rows = await unit.transaction.fetch(
+                "SELECT id, status, attempt, tags IS NOT NULL, run_at FROM jobs "
+                f"WHERE id IN ({id_list(request.job_ids)}) AND status IN ({statuses}) "
+                f"ORDER BY id{unit.transaction.for_update}"
+            )
+            if rows:
+                is_cancel = request.trigger is Trigger.CANCEL
+                await unit.transaction.execute(
+                    f"UPDATE jobs SET {_assignment(request.trigger, unit)} "
+                    f"WHERE id IN ({id_list(row[0] for row in rows)})"
+                )
+                for job_id, status, attempt, _has_tags, run_at in rows:
+                    source = JobStatus(status)
+                    unit.changed(
+                        job_id,
+                        source,
+                        answering[source],
+                        0 if request.trigger is Trigger.RETRY else attempt,
+                        run_at=run_at if is_cancel else unit.now_text,
+                    )
+                await touch_tags(unit, [row[0] for row in rows if row[3]], run_at=True)
+            answers.append(len(rows))
+        return answers
+
+    async def _write(self, unit: Unit, step: dict[int, Trigger]) -> None:
+        for trigger in (Trigger.RUN, Trigger.CANCEL, Trigger.RETRY):
+            ids = [job_id for job_id, applied in step.items() if applied is trigger]
             if ids:
                 await unit.transaction.execute(
-                    f"UPDATE jobs SET {assignment}, updated_at={now} WHERE id IN ({id_list(ids)})"
+                    f"UPDATE jobs SET {_assignment(trigger, unit)} WHERE id IN ({id_list(ids)})"
                 )
-        tagged = [job_id for job_id, (_trigger, record) in final.items() if record.tags]
-        await touch_tags(unit, tagged, run_at=True)
 
     async def delete(self, unit: Unit, requests: Sequence[int]) -> list[int | SignalboxError]:
         """Remove jobs with all that belongs to them; not while they run."""
@@ -222,6 +254,18 @@ class OperatorWrites:
                 await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
             await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")
         return answers
+
+
+def _assignment(trigger: Trigger, unit: Unit) -> str:
+    """What a trigger of clients sets."""
+    now = f"'{unit.now_text}'"
+    found = {
+        Trigger.RUN: f"status='QUEUED', run_at={now}",
+        Trigger.CANCEL: f"status='CANCELLED', finished_at={now}",
+        Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
+        "result=NULL, progress=NULL",
+    }[trigger]
+    return f"{found}, updated_at={now}"
 
 
 async def touch_tags(unit: Unit, job_ids: Sequence[int], *, run_at: bool = False) -> None:

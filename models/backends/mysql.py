@@ -49,11 +49,12 @@ class GuardedConnection:
         self._connection: aiomysql.Connection | None = None
 
     async def __aenter__(self) -> aiomysql.Connection:
+        async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
+            await self._client.ensure_pool()  # before a slot is taken: it needs one itself
         slots = self._client.slots
         await slots.acquire()
         try:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
-                await self._client.ensure_pool()
                 self._connection = await self._client.pool.acquire()
         except BaseException:
             slots.release()

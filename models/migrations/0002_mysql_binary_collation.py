@@ -1,4 +1,4 @@
-"""MySQL compares text without regard to case by default; names and keys differ by case here, as they do on SQLite."""
+"""MySQL ignores case and trailing spaces by default; names and keys differ by both here, as they do on SQLite."""
 
 from tortoise import migrations
 
@@ -10,5 +10,5 @@ TABLES = ("jobs", "job_event", "job_tag", "task", "webhook_delivery", "webhook_t
 class Migration(migrations.Migration):
     dependencies = [("signalbox", "0001_initial")]
     operations = [
-        MySQLOnly([f"ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" for table in TABLES])
+        MySQLOnly([f"ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {{exact}}" for table in TABLES])
     ]

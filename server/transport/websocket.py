@@ -256,9 +256,16 @@ class _Connection:
                 yield response
 
     async def _ping(self) -> None:
-        while True:
-            await asyncio.sleep(self._endpoint.ping_interval_seconds)
-            await self._send('{"type":"ping"}')
+        """Ping at an interval. A client for which one ping finds no room until the next is due does not read at all."""
+        interval = self._endpoint.ping_interval_seconds
+        try:
+            while True:
+                await asyncio.sleep(interval)
+                async with asyncio.timeout(interval):
+                    await self._send('{"type":"ping"}')
+        except TimeoutError:
+            log.info("websocket.stalled")
+            await self.close(1008, "The client does not read")
 
     async def _send(self, text: str) -> None:
         async with self._sending:

@@ -1,0 +1,112 @@
+"""What every benchmark needs: a server of its own on a fresh database, and a client."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+ROOT = Path(__file__).parents[1]
+
+
+def machine() -> str:
+    """What it ran on."""
+    return f"Python {platform.python_version()}, {os.cpu_count()} cores, {platform.system()} {platform.machine()}"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Client:
+    """GraphQL over HTTP."""
+
+    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+        self.session = session
+        self.port = port
+        self.url = f"http://127.0.0.1:{port}/graphql"
+
+    async def run(self, query: str, **variables: Any) -> Any:
+        """The operation's data; raises on any error."""
+        async with self.session.post(self.url, json={"query": query, "variables": variables}) as response:
+            answer = await response.json()
+        if answer.get("errors"):
+            raise RuntimeError(answer["errors"])
+        return answer["data"]
+
+
+@asynccontextmanager
+async def serving(database_url: str, *arguments: str, **environment: str) -> AsyncIterator[Client]:
+    """A server process with its embedded worker on ``database_url`` (``sqlite`` means a file that is then removed)."""
+    with tempfile.TemporaryDirectory() as folder:
+        url = f"sqlite://{folder}/bench.db" if database_url == "sqlite" else database_url
+        port = free_port()
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server.cli", "serve", "--migrate", "--port", str(port), *arguments],
+            cwd=folder,
+            env={
+                **{name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")},
+                "PYTHONPATH": str(ROOT),
+                "DATABASE_URL": url,
+                "SIGNALBOX_LOG_FORMAT": "json",
+                **environment,
+            },
+            stderr=(Path(folder) / "log").open("wb"),
+        )
+        try:
+            async with aiohttp.ClientSession() as session:
+                for _ in range(300):
+                    try:
+                        async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
+                            if response.status == 200:
+                                break
+                    except aiohttp.ClientConnectionError:
+                        pass
+                    if process.poll() is not None:
+                        raise RuntimeError((Path(folder) / "log").read_text())
+                    await asyncio.sleep(0.1)
+                else:
+                    raise RuntimeError((Path(folder) / "log").read_text())
+                yield Client(session, port)
+        finally:
+            process.send_signal(signal.SIGTERM)
+            try:
+                process.wait(60)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+async def empty(database_url: str) -> None:
+    """Remove every job from a MySQL database that a benchmark is given."""
+    if database_url == "sqlite":
+        return
+    from models.connection import DatabaseURL
+    from models.migrate import migrate
+
+    url = DatabaseURL.parse(database_url)
+    await migrate(url)
+    import aiomysql
+
+    connection = await aiomysql.connect(
+        host=url.host, port=url.port, user=url.user, password=url.password, db=url.database, autocommit=True
+    )
+    try:
+        async with connection.cursor() as cursor:
+            for table in ("jobs", "job_event", "job_tag", "webhook_delivery", "webhook_try", "worker", "task"):
+                await cursor.execute(f"TRUNCATE TABLE {table}")
+    finally:
+        connection.close()

@@ -1,0 +1,330 @@
+"""The one way out over HTTP, for webhooks and tasks. It refuses addresses inside the operator's network.
+
+The check sits where a socket is made for an address, after DNS and for every attempt, so nothing lies between check and
+use: no second look-up, no literal in a spelling that a check of names would miss. Pooled connections were checked
+when they were dialled. Redirects are handed back, not followed; proxies of the environment are ignored.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import re
+import socket
+from collections.abc import Mapping, Sequence
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from enum import StrEnum
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from types import MappingProxyType
+
+import aiohttp
+from aiohttp.resolver import ThreadedResolver
+from yarl import URL
+
+from engine.errors import ConfigurationError
+
+ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
+CONNECTIONS_PER_HOST = 32
+LARGE_BODY_BYTES = 1 << 20
+FRAMING_HEADERS = frozenset({"connection", "content-length", "transfer-encoding", "upgrade"})
+NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
+# IANA's special-purpose registries (https://www.iana.org/assignments/iana-ipv4-special-registry and
+# .../iana-ipv6-special-registry), written out because `ipaddress.is_global` differs between Python versions and says
+# True for multicast and for translated forms of private addresses.
+NOT_PUBLIC_V4 = tuple(
+    map(
+        IPv4Network,
+        (
+            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
+            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
+            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
+            "168.63.129.16/32",  # public by number, but on Azure it is the host's own metadata service
+        ),
+    )
+)
+GLOBAL_UNICAST = IPv6Network("2000::/3")
+NOT_PUBLIC_V6 = tuple(
+    map(
+        IPv6Network,
+        ("2001::/23", "2001:db8::/32", "3fff::/20"),  # the first has Teredo (RFC 4380) in it, which no receiver uses
+    )
+)
+SIX_TO_FOUR = IPv6Network("2002::/16")
+NAT64 = IPv6Network("64:ff9b::/96")  # 64:ff9b:1::/48, for local use (RFC 8215), lies outside 2000::/3
+
+_HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
+_ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
+
+
+class HttpErrorCode(StrEnum):
+    """Why there is no response."""
+
+    REFUSED = "REFUSED"
+    TIMEOUT = "TIMEOUT"
+    UNREACHABLE = "UNREACHABLE"
+    INVALID_URL = "INVALID_URL"
+
+
+class HttpError(Exception):
+    """There is no response; ``code`` says why, the message names the host and what can be done."""
+
+    def __init__(self, code: HttpErrorCode, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+@dataclass(frozen=True, slots=True)
+class HttpResponse:
+    """What a server answered.
+
+    Attributes:
+        headers: names in lower case; values of repeated ones joined by ``, ``.
+        body: as it was sent, not decompressed; its beginning alone if ``is_truncated``.
+        duration_ms: from before the look-up of the name to the last byte read.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    is_truncated: bool
+    duration_ms: int
+
+
+@dataclass(slots=True)
+class _Dial:
+    """What the socket factory knows of the request it dials for, and what it tells back."""
+
+    is_allowed_by_name: bool
+    refused: list[str] = field(default_factory=list)
+    has_dialled: bool = False
+
+
+_dial: ContextVar[_Dial] = ContextVar("_dial")
+
+
+class HttpClient:
+    """Sends requests to public addresses, and to those that are allowed.
+
+    Args:
+        allow: networks (CIDR), addresses and host names that may be reached although they are not public. A host name
+            permits whatever it resolves to.
+        timeout_seconds: for a whole exchange: look-up, connection, request, reading the answer.
+        max_response_bytes: no more of a body is read.
+
+    Raises:
+        ConfigurationError: an entry of ``allow`` is neither.
+    """
+
+    def __init__(
+        self, allow: Sequence[str] = (), *, timeout_seconds: float = 15.0, max_response_bytes: int = 16_384
+    ) -> None:
+        self._networks, self._names = _read_allow(allow)
+        self._timeout_seconds = timeout_seconds
+        self._max_response_bytes = max_response_bytes
+        self._session: aiohttp.ClientSession | None = None
+
+    async def open(self) -> None:
+        """Be ready for requests, in the running loop."""
+        if self._session is not None:
+            return
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(
+                socket_factory=self._make_socket,
+                resolver=ThreadedResolver(),
+                limit=0,  # per host alone: a slow receiver holds up nobody but itself
+                limit_per_host=CONNECTIONS_PER_HOST,
+            ),
+            timeout=aiohttp.ClientTimeout(total=None),  # `request` has its own; aiohttp's rounds up to whole seconds
+            headers={"User-Agent": "Signalbox", "Accept-Encoding": "identity"},
+            skip_auto_headers=("Content-Type",),
+            auto_decompress=False,  # 16 KiB of gzip may be 16 MiB of zeros
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,
+            read_bufsize=65_536,
+        )
+
+    async def close(self) -> None:
+        """Close every connection. Requests under way end with UNREACHABLE."""
+        session, self._session = self._session, None
+        if session is not None:
+            await session.close()
+
+    async def request(
+        self,
+        method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str] = NO_HEADERS,
+        body: bytes | None = None,
+        timeout_seconds: float | None = None,
+    ) -> HttpResponse:
+        """Send one request and read the answer, whatever its status.
+
+        Args:
+            headers: go over the client's own; those that frame a message are its business.
+            timeout_seconds: for this exchange, instead of the client's.
+
+        Raises:
+            HttpError: there is no answer.
+            ValueError: the method or a header cannot be sent.
+            RuntimeError: the client is not open.
+        """
+        if self._session is None:
+            raise RuntimeError("the HTTP client is not open")
+        target = _parse(url)
+        if forbidden := FRAMING_HEADERS.intersection(map(str.lower, headers)):
+            raise ValueError(f"the header {min(forbidden)!r} is set by the client alone")
+        host = target.raw_host or ""
+        dial = _Dial(_bare(host) in self._names)
+        token = _dial.set(dial)
+        limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
+        try:
+            async with asyncio.timeout(limit):
+                return await self._exchange(self._session, method, target, headers, body)
+        except TimeoutError:
+            raise HttpError(HttpErrorCode.TIMEOUT, f"{host} did not answer in full within {limit:g} s.") from None
+        except (aiohttp.InvalidURL, UnicodeError) as error:
+            raise HttpError(HttpErrorCode.INVALID_URL, f"{host!r} cannot be used as a host: {error}") from None
+        except aiohttp.ClientError as error:
+            if dial.refused and not dial.has_dialled:
+                raise HttpError(
+                    HttpErrorCode.REFUSED,
+                    f"{host} is at {dial.refused[0]}, which is not a public address. "
+                    f"To allow it, add the host or its network to {ALLOW_SETTING}.",
+                ) from None
+            raise HttpError(HttpErrorCode.UNREACHABLE, _unreachable(host, error)) from error
+        finally:
+            _dial.reset(token)
+
+    async def _exchange(
+        self, session: aiohttp.ClientSession, method: str, url: URL, headers: Mapping[str, str], body: bytes | None
+    ) -> HttpResponse:
+        clock = asyncio.get_running_loop().time
+        started = clock()
+        data = io.BytesIO(body) if body is not None and len(body) >= LARGE_BODY_BYTES else body
+        async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
+            read = bytearray()
+            while len(read) <= self._max_response_bytes and (chunk := await response.content.readany()):
+                read += chunk
+            is_truncated = len(read) > self._max_response_bytes
+            if is_truncated:
+                response.close()  # not back into the pool: the rest is still to come
+            fields: dict[str, str] = {}
+            for name, value in response.headers.items():
+                key = name.lower()
+                fields[key] = f"{fields[key]}, {value}" if key in fields else value
+            kept = bytes(read[: self._max_response_bytes])
+            return HttpResponse(response.status, fields, kept, is_truncated, round((clock() - started) * 1000))
+
+    def _make_socket(self, info: aiohttp.AddrInfoType) -> socket.socket:
+        family, kind, protocol, _, address = info
+        dial = _dial.get()
+        if not (dial.is_allowed_by_name or is_public(address[0]) or self._is_in_allowed_network(address[0])):
+            dial.refused.append(address[0])
+            raise OSError(f"{address[0]} is not a public address")
+        dial.has_dialled = True
+        return socket.socket(family, kind, protocol)
+
+    def _is_in_allowed_network(self, text: str) -> bool:
+        address = _read_address(text)
+        if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
+            address = address.ipv4_mapped  # the kernel dials this one
+        return address is not None and any(address in network for network in self._networks)
+
+
+def is_public(address: str) -> bool:
+    """Whether an address is one of the public internet, and so is the IPv4 address that it may embed.
+
+    Args:
+        address: as a socket takes it; anything else is not public.
+    """
+    parsed = _read_address(address)
+    if parsed is None:
+        return False
+    if isinstance(parsed, IPv4Address):
+        return not any(parsed in network for network in NOT_PUBLIC_V4)
+    embedded = parsed.ipv4_mapped
+    if parsed in NAT64:
+        embedded = IPv4Address(int(parsed) & 0xFFFF_FFFF)
+    elif parsed in SIX_TO_FOUR:
+        embedded = parsed.sixtofour
+    if embedded is not None:
+        return is_public(str(embedded))
+    return parsed in GLOBAL_UNICAST and not any(parsed in network for network in NOT_PUBLIC_V6)
+
+
+def check_url(url: str) -> None:
+    """Refuse a URL that no request could be sent to. Whether its address is allowed shows when it is dialled.
+
+    Raises:
+        HttpError: INVALID_URL; the message never shows a password.
+    """
+    _parse(url)
+
+
+def _parse(url: str) -> URL:
+    """``url``, read by the parser that the client sends with: two would disagree about some host."""
+    if any(character <= " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in url):
+        raise _invalid("it has spaces, control characters or invalid Unicode; percent-encode them")
+    try:
+        parsed = URL(url)
+    except ValueError:
+        raise _invalid("it cannot be read; check its host and port") from None
+    host = parsed.raw_host
+    if parsed.scheme not in ("http", "https") or not host:
+        raise _invalid("it must start with http:// or https:// and name a host")
+    if parsed.raw_user is not None or parsed.raw_password is not None or "@" in parsed.raw_authority:
+        raise _invalid(f"that of {host} has a user or password in it; send an Authorization header instead")
+    if parsed.port == 0:
+        raise _invalid(f"{host} has no port 0")
+    if _read_address(host) is None:
+        if _ENDS_IN_NUMBER.fullmatch(host):
+            raise _invalid(f"{host} is not an IPv4 address in its usual form, as 203.0.113.7")
+        if not _HOST_NAME.fullmatch(host):
+            raise _invalid(f"{host[:80]!r} is not a host name")
+    return parsed
+
+
+def _invalid(reason: str) -> HttpError:
+    return HttpError(HttpErrorCode.INVALID_URL, f"The URL cannot be used: {reason}.")
+
+
+def _unreachable(host: str, error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientConnectorDNSError):
+        return f"The host name {host} cannot be resolved; check its spelling."
+    if isinstance(error, aiohttp.ClientConnectorCertificateError):
+        return f"The TLS certificate of {host} is not valid: {error.certificate_error}."
+    if isinstance(error, aiohttp.ClientOSError) and error.strerror:
+        return f"{host} cannot be reached: {error.strerror}."
+    return f"The exchange with {host} broke off: {type(error).__name__}: {error}."
+
+
+def _read_address(text: str) -> IPv4Address | IPv6Address | None:
+    try:
+        return ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+
+
+def _read_allow(allow: Sequence[str]) -> tuple[tuple[IPv4Network | IPv6Network, ...], frozenset[str]]:
+    networks: list[IPv4Network | IPv6Network] = []
+    names: set[str] = set()
+    for entry in allow:
+        try:
+            networks.append(ip_network(entry.strip("[]")))
+            continue
+        except ValueError as error:
+            name = _bare(entry)
+            if not _HOST_NAME.fullmatch(name) or _ENDS_IN_NUMBER.fullmatch(name):
+                raise ConfigurationError(
+                    f"{ALLOW_SETTING}: {entry!r} is neither a network as 10.0.0.0/8, nor an address, nor a host name "
+                    f"without a port ({error})"
+                ) from None
+        names.add(name)
+    return tuple(networks), frozenset(names)
+
+
+def _bare(host: str) -> str:
+    return host.lower().rstrip(".")
