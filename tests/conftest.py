@@ -1,0 +1,134 @@
+"""Fixtures for all tests: the three databases, and stores on them that must leave nothing behind."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import AbstractContextManager, ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from databases import REQUIRE_VARIABLE, Missing, Server, mariadb, mysql
+from eventually import eventually
+
+from engine.store.mysql import MySQLDatabase
+from engine.store.sqlite import SqliteDatabase
+from engine.store.store import Store, database_for
+from models.connection import STATEMENT_SLOTS, DatabaseURL
+from models.migrate import migrate
+
+SERVERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Server]]]] = {
+    "mariadb": ("MariaDB", mariadb),
+    "mysql": ("MySQL", mysql),
+}
+ALL_DATABASES = ("sqlite", *SERVERS)
+NOT_TESTED = pytest.StashKey[dict[str, str]]()
+OpenStore = Callable[..., Awaitable[Store]]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    for name in ALL_DATABASES:
+        config.addinivalue_line("markers", f"{name}: runs on {name}")
+    config.stash[NOT_TESTED] = {}
+
+
+def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
+    for label, remedy in config.stash[NOT_TESTED].items():
+        terminalreporter.write_line(f"not tested: {label} ({remedy})", yellow=True)
+
+
+class Servers:
+    """The servers of this session, each found or started when a test first asks for it."""
+
+    def __init__(self, config: pytest.Config, stack: ExitStack) -> None:
+        self._config = config
+        self._stack = stack
+        self._found: dict[str, Server] = {}
+
+    def get(self, name: str) -> Server:
+        """The server, or the end of the test that asked."""
+        label, source = SERVERS[name]
+        not_tested = self._config.stash[NOT_TESTED]
+        if name not in self._found and label not in not_tested:
+            try:
+                self._found[name] = self._stack.enter_context(source())
+            except Missing as missing:
+                not_tested[label] = str(missing)
+        if label in not_tested:
+            give_up = pytest.fail if os.environ.get(REQUIRE_VARIABLE) == "1" else pytest.skip
+            give_up(f"no {label} here: {not_tested[label]}")
+        return self._found[name]
+
+
+@pytest.fixture(scope="session")
+def servers(pytestconfig: pytest.Config) -> Iterator[Servers]:
+    with ExitStack() as stack:
+        yield Servers(pytestconfig, stack)
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A migrated SQLite file, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "template.db"
+    asyncio.run(migrate(DatabaseURL.parse(f"sqlite://{path}")))
+    return path
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ALL_DATABASES])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a migrated database with nothing in it, on each kind of server in turn."""
+    if request.param == "sqlite":
+        path = tmp_path / "signalbox.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        return f"sqlite://{path}"
+    servers: Servers = request.getfixturevalue("servers")
+    return servers.get(request.param).empty()
+
+
+@pytest.fixture
+async def open_store(database_url: str) -> AsyncIterator[OpenStore]:
+    """Opens stores on the test's database; they are closed after it, and must have given everything back."""
+    before = asyncio.all_tasks()
+    opened: list[Store] = []
+
+    async def open_one(url: str = database_url, **options: Any) -> Store:
+        parsed = DatabaseURL.parse(url)
+        store = Store(database_for(parsed, options.get("clock")), **options)
+        await store.open()
+        opened.append(store)
+        return store
+
+    yield open_one
+    try:
+        for store in opened:
+            await eventually(lambda store=store: not checked_out(store), message="a connection was not given back")
+    finally:
+        for store in reversed(opened):
+            await store.close()
+    await eventually(
+        lambda: asyncio.all_tasks() <= before | {asyncio.current_task()},
+        message=f"tasks were left: {asyncio.all_tasks() - before}",
+    )
+
+
+@pytest.fixture
+async def store(open_store: OpenStore) -> Store:
+    """A store on the test's database."""
+    return await open_store()
+
+
+def checked_out(store: Store) -> bool:
+    """Whether a connection of ``store`` is in use or inside a transaction."""
+    database = store.database
+    if isinstance(database, SqliteDatabase):
+        clients = database._clients or ()
+        return any(client._connection is not None and client._connection.in_transaction for client in clients)
+    assert isinstance(database, MySQLDatabase)
+    client = database._client
+    if client is None:
+        return False
+    in_use = 0 if client._pool is None else client._pool.size - client._pool.freesize
+    return in_use > 0 or client.slots._value != STATEMENT_SLOTS

@@ -1,0 +1,187 @@
+"""The databases that tests run on: SQLite from a migrated file, MariaDB and MySQL from a server that is given or started.
+
+A server is given by its URL in the environment; its user must be allowed to create databases, and nothing but databases
+of our own names is touched. Without one, MariaDB is started from ``mariadbd`` for the session.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import secrets
+import shutil
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import pymysql
+
+from models.connection import DatabaseURL
+from models.migrate import migrate
+
+MARIADB_VARIABLE = "SIGNALBOX_TEST_MARIADB_URL"
+MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
+REQUIRE_VARIABLE = "SIGNALBOX_TEST_REQUIRE"
+START_SECONDS = 60.0
+TABLES = ("job_tag", "job_event", "webhook_try", "webhook_delivery", "worker", "task", "jobs")
+
+
+class Missing(Exception):
+    """A database that cannot be tested on here; the message says what would bring it."""
+
+
+@dataclass(slots=True)
+class Server:
+    """A MySQL or MariaDB server on which tests make databases of their own."""
+
+    url: DatabaseURL
+    _made: list[str] = field(default_factory=list)
+    _shared: str | None = None
+
+    @contextlib.contextmanager
+    def _cursor(self, database: str | None = None) -> Iterator[Any]:
+        connection = pymysql.connect(
+            host=self.url.host,
+            port=self.url.port,
+            user=self.url.user,
+            password=self.url.password,
+            database=database,
+            autocommit=True,
+            connect_timeout=5,
+        )
+        try:
+            with connection.cursor() as cursor:
+                yield cursor
+        finally:
+            connection.close()
+
+    def create(self) -> str:
+        """A new, migrated database: its URL."""
+        name = f"signalbox_test_{secrets.token_hex(6)}"
+        with self._cursor() as cursor:
+            cursor.execute(f"CREATE DATABASE {name}")
+        self._made.append(name)
+        asyncio.run(migrate(replace(self.url, database=name)))
+        return self.url_of(name)
+
+    def empty(self) -> str:
+        """The URL of the session's database, with nothing in its tables."""
+        if self._shared is None:
+            self._shared = self.create()
+            return self._shared
+        with self._cursor(DatabaseURL.parse(self._shared).database) as cursor:
+            for table in TABLES:
+                cursor.execute(f"DELETE FROM {table}")
+        return self._shared
+
+    def url_of(self, name: str) -> str:
+        secret = f":{self.url.password}" if self.url.password else ""
+        return f"mysql://{self.url.user}{secret}@{self.url.host}:{self.url.port}/{name}"
+
+    def drop_all(self) -> None:
+        with self._cursor() as cursor:
+            for name in self._made:
+                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+
+
+@contextlib.contextmanager
+def given_server(variable: str) -> Iterator[Server]:
+    """The server that the environment variable names.
+
+    Raises:
+        Missing: it is not set.
+    """
+    url = os.environ.get(variable)
+    if not url:
+        raise Missing(f"set {variable}")
+    server = Server(DatabaseURL.parse(url))
+    try:
+        yield server
+    finally:
+        server.drop_all()
+
+
+@contextlib.contextmanager
+def started_mariadb() -> Iterator[Server]:
+    """A MariaDB of our own in a temporary folder, on a free port of the loopback.
+
+    Raises:
+        Missing: MariaDB is not installed.
+    """
+    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+    daemon, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
+    if daemon is None or install is None:
+        raise Missing(f"set {MARIADB_VARIABLE}, or install mariadb-server")
+    folder = Path(tempfile.mkdtemp(prefix="signalbox-mariadb-"))
+    as_root = ["--user=root"] if os.geteuid() == 0 else []
+    data = f"--datadir={folder}/data"
+    try:
+        subprocess.run(
+            [install, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", *as_root],
+            check=True,
+            capture_output=True,
+        )
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        log = (folder / "log").open("wb")
+        process = subprocess.Popen(
+            [
+                daemon,
+                "--no-defaults",
+                data,
+                f"--socket={folder}/socket",
+                f"--pid-file={folder}/pid",
+                f"--port={port}",
+                "--bind-address=127.0.0.1",
+                "--skip-name-resolve",
+                "--innodb-flush-log-at-trx-commit=0",
+                "--innodb-buffer-pool-size=64M",
+                *as_root,
+            ],
+            stdout=log,
+            stderr=log,
+        )
+        try:
+            yield _answering(Server(DatabaseURL("mysql", "", "127.0.0.1", port, "root")), process, folder / "log")
+        finally:
+            process.terminate()
+            process.wait(START_SECONDS)
+            log.close()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _answering(server: Server, process: subprocess.Popen[bytes], log: Path) -> Server:
+    waited = 0.0
+    while waited < START_SECONDS:
+        try:
+            with server._cursor() as cursor:
+                cursor.execute("SELECT 1")
+        except pymysql.err.OperationalError:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(0.1)
+                break
+            waited += 0.1
+        else:
+            return server
+    raise RuntimeError(f"mariadbd did not start:\n{log.read_text(errors='replace')[-2000:]}")
+
+
+@contextlib.contextmanager
+def mariadb() -> Iterator[Server]:
+    """The MariaDB that is given, or one that is started."""
+    source = given_server(MARIADB_VARIABLE) if os.environ.get(MARIADB_VARIABLE) else started_mariadb()
+    with source as server:
+        yield server
+
+
+@contextlib.contextmanager
+def mysql() -> Iterator[Server]:
+    """The MySQL that is given."""
+    with given_server(MYSQL_VARIABLE) as server:
+        yield server

@@ -1,0 +1,247 @@
+"""Subscribers see every matching change once, in order, whoever wrote it, and can go on from any cursor."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from eventually import eventually
+
+import engine.feed
+from engine.errors import CursorExpired, InvalidInput, SlowConsumer
+from engine.feed import ChangeFilter, Feed
+from engine.records import Finish, NewJob, StatusChange
+from engine.states import Trigger
+from engine.store.claims import ClaimRequest
+from engine.store.store import Store
+from models.enums import JobPriority, JobStatus
+
+
+def job(**fields: Any) -> NewJob:
+    return NewJob(**({"task_name": "t", "max_attempts": 3, "timeout_seconds": 60.0} | fields))
+
+
+@pytest.fixture
+async def feed(store: Store) -> AsyncIterator[Feed]:
+    feed = Feed(store)
+    feed.start()
+    yield feed
+    await feed.stop()
+
+
+class Listener:
+    """A subscriber that writes down what it gets."""
+
+    def __init__(self, feed: Feed, where: ChangeFilter | None = None, after: str | None = None) -> None:
+        self.got: list[StatusChange] = []
+        self._task = asyncio.create_task(self._listen(feed, where or ChangeFilter(), after))
+
+    async def _listen(self, feed: Feed, where: ChangeFilter, after: str | None) -> None:
+        async with aclosing(feed.subscribe(where, after)) as changes:
+            async for change in changes:
+                self.got.append(change)
+
+    async def stop(self) -> None:
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    @property
+    def seqs(self) -> list[int]:
+        return [change.seq for change in self.got]
+
+
+async def run_to_the_end(store: Store, count: int) -> None:
+    done = 0
+    while done < count:
+        claimed = await store.claim(ClaimRequest(1, "w", 50, 30.0))
+        await asyncio.gather(*[store.finish(Finish.completed(each, "1")) for each in claimed])
+        done += len(claimed)
+
+
+async def test_a_subscriber_sees_all_of_it_in_order(store: Store, feed: Feed) -> None:
+    listener = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    [created] = await store.create_jobs([job(priority=JobPriority.HIGH, payload_text='{"a":1}')])
+    await store.change_job(created.job.id, Trigger.RUN)
+    await run_to_the_end(store, 1)
+    await eventually(lambda: len(listener.got) == 4)
+    assert [(each.from_, each.to) for each in listener.got] == [
+        (None, "PENDING"),
+        ("PENDING", "QUEUED"),
+        ("QUEUED", "RUNNING"),
+        ("RUNNING", "COMPLETED"),
+    ]
+    pending, queued, running, completed = [each.job for each in listener.got]
+    assert (pending.run_at, pending.attempt, pending.result_text) == (None, 0, None)
+    assert queued.run_at == listener.got[1].at
+    assert (running.attempt, running.started_at, running.result_text) == (1, listener.got[2].at, None)
+    assert (completed.result_text, completed.finished_at) == ("1", listener.got[3].at)
+    assert {each.job.payload_text for each in listener.got} == {'{"a":1}'}
+    await listener.stop()
+    assert feed.subscriber_count == 0
+
+
+async def test_changes_of_another_process_are_seen_in_order(store: Store, feed: Feed, open_store: Any) -> None:
+    other = await open_store()
+    listener = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    for _turn in range(10):
+        await asyncio.gather(
+            store.create_jobs([job(run=True) for _ in range(10)]), other.create_jobs([job(run=True) for _ in range(10)])
+        )
+    await asyncio.gather(run_to_the_end(store, 100), run_to_the_end(other, 100))
+    await eventually(lambda: len(listener.got) == 600, timeout_seconds=10)
+    assert listener.seqs == sorted(set(listener.seqs))
+    await listener.stop()
+
+
+async def test_reconnecting_anywhere_loses_and_repeats_nothing(store: Store, feed: Feed) -> None:
+    whole = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+
+    async def work() -> None:
+        for _turn in range(10):
+            await store.create_jobs([job(run=True) for _ in range(10)])
+            await run_to_the_end(store, 10)
+
+    working = asyncio.create_task(work())
+    pieces: list[int] = []
+    await eventually(lambda: whole.got)
+    after = str(whole.seqs[0] - 1)
+    while len(pieces) < 300:
+        piece = Listener(feed, after=after)
+        await eventually(lambda piece=piece: piece.got)
+        await piece.stop()
+        pieces += piece.seqs
+        after = piece.got[-1].cursor
+    await working
+    await eventually(lambda: len(whole.got) == 300)
+    assert pieces == whole.seqs
+    await whole.stop()
+
+
+@pytest.mark.parametrize(
+    ("where", "expected"),
+    [
+        (
+            ChangeFilter(status=(JobStatus.QUEUED, JobStatus.CANCELLED)),
+            [(1, "QUEUED"), (2, "QUEUED"), (2, "CANCELLED")],
+        ),
+        (ChangeFilter(priority=(JobPriority.LOW,)), [(2, "QUEUED"), (2, "CANCELLED")]),
+        (ChangeFilter(task_name="a"), [(1, "QUEUED")]),
+        (ChangeFilter(tag="x"), [(1, "QUEUED")]),
+        (ChangeFilter(job_id=3), [(3, "PENDING")]),
+        (ChangeFilter(job_id=3, tag="x"), []),
+    ],
+)
+async def test_filters(store: Store, feed: Feed, where: ChangeFilter, expected: list[tuple[int, str]]) -> None:
+    ids = []
+    for fields in (
+        {"task_name": "a", "run": True, "tags": ["x", "y"]},
+        {"task_name": "b", "run": True, "priority": JobPriority.LOW},
+        {"task_name": "c"},
+    ):
+        ids += [each.job.id for each in await store.create_jobs([job(**fields)])]
+    await store.change_job(ids[1], Trigger.CANCEL)
+    start = str((await store.reads.log_bounds())[0])
+    if where.job_id is not None:
+        where = replace(where, job_id=ids[where.job_id - 1])
+    expected = [(ids[index - 1], to) for index, to in expected]
+    listener = Listener(feed, where, after=str(int(start) - 1))
+    await store.create_jobs([job(task_name="end", tags=["end"])])
+    sentinel = Listener(feed, ChangeFilter(task_name="end"), after=start)
+    await eventually(lambda: sentinel.got)
+    assert [(each.job.id, each.to) for each in listener.got if each.job.id in ids] == expected
+    await listener.stop()
+    await sentinel.stop()
+
+
+async def first(feed: Feed, after: str | None) -> StatusChange:
+    async with aclosing(feed.subscribe(ChangeFilter(), after)) as changes:
+        return await anext(changes)
+
+
+@pytest.mark.parametrize("cursor", ["abc", "-1", "1.5", "", "9" * 30, "٣"])
+async def test_what_is_no_cursor_is_refused(feed: Feed, cursor: str) -> None:
+    with pytest.raises(InvalidInput, match="after"):
+        await first(feed, cursor)
+
+
+async def test_a_cursor_from_the_future_is_refused(store: Store, feed: Feed) -> None:
+    await store.create_jobs([job()])
+    _first, last = await store.reads.log_bounds()
+    with pytest.raises(InvalidInput, match=f"ends at {last}"):
+        await first(feed, str(last + 1))
+
+
+async def test_a_cursor_before_the_log_has_expired(store: Store, feed: Feed) -> None:
+    for _ in range(3):
+        await store.create_jobs([job()])
+    _first, last = await store.reads.log_bounds()
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"DELETE FROM job_event WHERE seq < {last}")
+    with pytest.raises(CursorExpired):
+        await first(feed, str(last - 2))
+    assert (await first(feed, str(last - 1))).seq == last
+
+
+async def test_a_subscriber_that_does_not_keep_up_is_told_where_it_was(
+    store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(engine.feed, "QUEUE_SIZE", 5)
+    await store.create_jobs([job()])
+    start, _last = await store.reads.log_bounds()
+    async with aclosing(feed.subscribe(ChangeFilter(), str(start - 1))) as changes:
+        assert (await anext(changes)).seq == start
+        quick = Listener(feed)
+        await eventually(lambda: feed.subscriber_count == 2)
+        for _ in range(8):
+            await store.create_jobs([job()])
+            await eventually(lambda: feed._position is not None)
+        await eventually(lambda: len(quick.got) == 8)
+        got = [(await anext(changes)).seq for _ in range(5)]
+        assert got == list(range(start + 1, start + 6))
+        with pytest.raises(SlowConsumer) as told:
+            await anext(changes)
+        assert told.value.extensions == {"code": "SLOW_CONSUMER", "cursor": str(start + 5)}
+    assert (await first(feed, str(start + 5))).seq == start + 6
+    await quick.stop()
+
+
+async def test_an_event_that_becomes_visible_late_is_waited_for(store: Store, feed: Feed, open_store: Any) -> None:
+    """Two transactions take numbers in one order and commit in the other, as InnoDB lets them."""
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite's writers take turns")
+    other = await open_store()
+    listener = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    [early] = await store.create_jobs([job()])
+    columns = ("job_id", "to_status", "attempt", "at")
+    async with other.database.transaction() as slow:
+        [late_seq] = await slow.insert("job_event", columns, [(early.job.id, "QUEUED", 0, slow.now_text)])
+        await store.create_jobs([job()])
+        await eventually(lambda: listener.seqs)
+        turns = feed.health.turns
+        await eventually(lambda: feed.health.turns > turns + 5)
+        assert listener.seqs == [late_seq - 1]
+    await eventually(lambda: listener.seqs == [late_seq - 1, late_seq, late_seq + 1])
+    await listener.stop()
+
+
+async def test_a_number_that_was_never_used_is_passed(store: Store, feed: Feed) -> None:
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite gives a number back when its transaction is rolled back")
+    listener = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    columns = ("job_id", "to_status", "attempt", "at")
+    doomed = store.database.transaction()
+    transaction = await doomed.__aenter__()
+    [unused] = await transaction.insert("job_event", columns, [(1, "QUEUED", 0, transaction.now_text)])
+    await doomed.__aexit__(ZeroDivisionError, ZeroDivisionError(), None)
+    await store.create_jobs([job()])
+    await eventually(lambda: listener.seqs == [unused + 1])
+    await listener.stop()
