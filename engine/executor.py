@@ -7,8 +7,10 @@ worker stops, the claim is lost) passes through: the worker decides what it mean
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import functools
 import traceback
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from typing import Any
 
 import orjson
@@ -19,6 +21,7 @@ from engine.payload import encode_json
 from engine.records import ClaimedJob, ErrorRecord, Finish
 from engine.registry import PermanentError, Reporter, Task, TaskContext, TaskRegistry
 
+MAX_CODE_LENGTH = 100
 MAX_MESSAGE_LENGTH = 4000
 MAX_TRACEBACK_LENGTH = 16_000
 
@@ -46,7 +49,7 @@ class Attempts:
         try:
             arguments = task.arguments(orjson.loads(job.payload_text) if job.payload_text else None)
         except InvalidInput as error:
-            return Finish.failed(job, ErrorRecord("INVALID_PAYLOAD", str(error)))
+            return Finish.failed(job, ErrorRecord("INVALID_PAYLOAD", _clean(str(error), MAX_MESSAGE_LENGTH)))
         context = TaskContext(job.id, job.task_name, job.attempt, job.max_attempts, self._reporter)
         try:
             async with asyncio.timeout(job.timeout_seconds) as limit:
@@ -62,7 +65,7 @@ class Attempts:
             if current is not None and current.cancelling():
                 raise
             return _retried_or_failed(job, _record(error))
-        except Exception as error:  # noqa: BLE001 - users' code may raise anything
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - users' code may raise anything, and call sys.exit
             return _retried_or_failed(job, _record(error))
         return _completed(job, result)
 
@@ -71,22 +74,30 @@ class Attempts:
         if task.is_async:
             return await task.function(*positional, **arguments)
         stop = context.watch_cancellation()
-        future = asyncio.get_running_loop().run_in_executor(
-            self._threads, lambda: task.function(*positional, **arguments)
-        )
+        work = self._threads.submit(_call_in_thread, task, positional, arguments)
         try:
-            return await asyncio.shield(future)
+            return await asyncio.wrap_future(work)
         except asyncio.CancelledError:
             stop.set()
-            if not future.cancel():
+            if not work.cancel() and not work.done():
                 self.abandoned_threads += 1
-                future.add_done_callback(self._returned_late)
+                work.add_done_callback(functools.partial(self._returned_late, asyncio.get_running_loop()))
             raise
 
-    def _returned_late(self, future: asyncio.Future[Any]) -> None:
+    def _returned_late(self, loop: asyncio.AbstractEventLoop, _work: Future[Any]) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has closed, and nobody counts any more
+            loop.call_soon_threadsafe(self._count_returned)
+
+    def _count_returned(self) -> None:
         self.abandoned_threads -= 1
-        if not future.cancelled():
-            future.exception()  # looked at, so that it is not reported as never retrieved
+
+
+def _call_in_thread(task: Task, positional: tuple[TaskContext, ...], arguments: dict[str, Any]) -> Any:
+    try:
+        return task.function(*positional, **arguments)
+    except StopIteration as error:
+        # asyncio's futures take no StopIteration: the job would hang until its timeout
+        raise RuntimeError("the task raised StopIteration") from error
 
 
 def _completed(job: ClaimedJob, result: Any) -> Finish:
@@ -95,7 +106,8 @@ def _completed(job: ClaimedJob, result: Any) -> Finish:
     try:
         return Finish.completed(job, encode_json(result, "result"))
     except InvalidInput as error:
-        return Finish.failed(job, ErrorRecord("TASK_ERROR", f"The task returned what cannot be stored: {error}"))
+        message = _clean(f"The task returned what cannot be stored: {error}", MAX_MESSAGE_LENGTH)
+        return Finish.failed(job, ErrorRecord("TASK_ERROR", message))
 
 
 def _failed(job: ClaimedJob, code: str, message: str) -> Finish:
@@ -109,9 +121,15 @@ def _retried_or_failed(job: ClaimedJob, error: ErrorRecord) -> Finish:
 
 
 def _record(error: BaseException, code: str = "TASK_ERROR") -> ErrorRecord:
-    message = f"{type(error).__name__}: {error}" if not isinstance(error, PermanentError) else str(error)
+    try:
+        text = str(error)
+    except Exception:  # noqa: BLE001 - so may its __str__
+        text = "(its text cannot be read)"
+    message = text if isinstance(error, PermanentError) else f"{type(error).__name__}: {text}"
     trace = "".join(traceback.format_exception(error))
-    return ErrorRecord(code[:100], _clean(message, MAX_MESSAGE_LENGTH), _clean(trace, MAX_TRACEBACK_LENGTH))
+    return ErrorRecord(
+        _clean(str(code), MAX_CODE_LENGTH), _clean(message, MAX_MESSAGE_LENGTH), _clean(trace, MAX_TRACEBACK_LENGTH)
+    )
 
 
 def _clean(text: str, limit: int) -> str:

@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from types import MappingProxyType
+from urllib.parse import urlsplit
 
 import aiohttp
 from aiohttp.resolver import ThreadedResolver
@@ -54,6 +55,7 @@ NOT_PUBLIC_V6 = tuple(
 SIX_TO_FOUR = IPv6Network("2002::/16")
 NAT64 = IPv6Network("64:ff9b::/96")  # 64:ff9b:1::/48, for local use (RFC 8215), lies outside 2000::/3
 
+_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
 _ENDS_IN_NUMBER = re.compile(r"(.*\.)?([0-9]+|0x[0-9a-f]*)\.?", re.IGNORECASE)
 
@@ -163,19 +165,19 @@ class HttpClient:
         """Send one request and read the answer, whatever its status.
 
         Args:
-            headers: go over the client's own; those that frame a message are its business.
+            headers: go over the client's own.
             timeout_seconds: for this exchange, instead of the client's.
 
         Raises:
             HttpError: there is no answer.
-            ValueError: the method or a header cannot be sent.
+            ValueError: the method or a header cannot be sent; those that frame the message are the client's.
             RuntimeError: the client is not open.
         """
         if self._session is None:
             raise RuntimeError("the HTTP client is not open")
         target = _parse(url)
-        if forbidden := FRAMING_HEADERS.intersection(map(str.lower, headers)):
-            raise ValueError(f"the header {min(forbidden)!r} is set by the client alone")
+        for name in headers:
+            check_header_name(name)
         host = target.raw_host or ""
         dial = _Dial(_bare(host) in self._names)
         token = _dial.set(dial)
@@ -189,10 +191,11 @@ class HttpClient:
             raise HttpError(HttpErrorCode.INVALID_URL, f"{host!r} cannot be used as a host: {error}") from None
         except aiohttp.ClientError as error:
             if dial.refused and not dial.has_dialled:
+                address = dial.refused[0]
+                where = host if host == address else f"{host} (at {address})"
                 raise HttpError(
                     HttpErrorCode.REFUSED,
-                    f"{host} is at {dial.refused[0]}, which is not a public address. "
-                    f"To allow it, add the host or its network to {ALLOW_SETTING}.",
+                    f"{where} is not a public address; to allow it, add the host or its network to {ALLOW_SETTING}.",
                 ) from None
             raise HttpError(HttpErrorCode.UNREACHABLE, _unreachable(host, error)) from error
         finally:
@@ -264,6 +267,16 @@ def check_url(url: str) -> None:
     _parse(url)
 
 
+def check_header_name(name: str) -> None:
+    """Refuse a header that is no header, or that frames the message (a second frame is how requests are smuggled).
+
+    Raises:
+        ValueError: it is one of these.
+    """
+    if not _HEADER_NAME.fullmatch(name) or name.lower() in FRAMING_HEADERS:
+        raise ValueError(f"the header {name[:80]!r} cannot be set")
+
+
 def _parse(url: str) -> URL:
     """``url``, read by the parser that the client sends with: two would disagree about some host."""
     if any(character <= " " or character == "\x7f" or "\ud800" <= character <= "\udfff" for character in url):
@@ -276,7 +289,7 @@ def _parse(url: str) -> URL:
     if parsed.scheme not in ("http", "https") or not host:
         raise _invalid("it must start with http:// or https:// and name a host")
     if parsed.raw_user is not None or parsed.raw_password is not None or "@" in parsed.raw_authority:
-        raise _invalid(f"that of {host} has a user or password in it; send an Authorization header instead")
+        raise _invalid(f"{host} has a user or password before it; send an Authorization header instead")
     if parsed.port == 0:
         raise _invalid(f"{host} has no port 0")
     if _read_address(host) is None:
@@ -284,7 +297,12 @@ def _parse(url: str) -> URL:
             raise _invalid(f"{host} is not an IPv4 address in its usual form, as 203.0.113.7")
         if not _HOST_NAME.fullmatch(host):
             raise _invalid(f"{host[:80]!r} is not a host name")
-    return parsed
+    if not url.isascii():
+        return parsed
+    # path and query go out as they are written: a signed URL does not survive requoting
+    rest = urlsplit(url)
+    authority, path = parsed.raw_authority, rest.path or "/"
+    return URL.build(scheme=parsed.scheme, authority=authority, path=path, query_string=rest.query, encoded=True)
 
 
 def _invalid(reason: str) -> HttpError:

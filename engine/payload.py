@@ -41,10 +41,10 @@ def _check(value: Any, path: str, depth: int) -> None:
     elif kind is float:
         if value - value != 0:
             raise InvalidInput(f"{path}: {value} is not a finite number, and JSON has no other.", field=path)
-    elif kind is dict or kind is list:
+    elif isinstance(value, (dict, list, tuple)):
         if depth > MAX_DEPTH:
             raise InvalidInput(f"{path[:80]}: it is nested deeper than {MAX_DEPTH} levels.", field=path.split(".")[0])
-        if kind is dict:
+        if isinstance(value, dict):
             for key, item in value.items():
                 if not isinstance(key, str):
                     raise InvalidInput(f"{path}: the key {key!r} is not a string.", field=path)

@@ -11,6 +11,7 @@ import importlib.util
 import inspect
 import sys
 import threading
+import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +20,7 @@ from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import orjson
-from pydantic import BaseModel, ConfigDict, ValidationError, create_model
+from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from engine.errors import ConfigurationError, InvalidInput
 
@@ -169,6 +170,7 @@ class Task:
                 field="payload",
             )
         if self.payload_model is None:
+            self._refuse_context_in(payload)
             return payload
         try:
             checked = self.payload_model.model_validate(payload)
@@ -179,9 +181,20 @@ class Task:
             raise InvalidInput(f"{place}: {first['msg']}, for the task {self.name!r}{others}.", field=place) from None
         if self.model_argument is not None:
             return {self.model_argument: checked}
-        return {name: getattr(checked, name) for name in checked.model_fields_set | set(type(checked).model_fields)} | (
-            checked.model_extra or {}
-        )
+        extra = checked.model_extra or {}
+        self._refuse_context_in(extra)
+        return {name: getattr(checked, name) for name in type(checked).model_fields} | extra
+
+    def _refuse_context_in(self, extra: dict[str, Any]) -> None:
+        """A payload's key that is the context's own parameter would be a TypeError when the task is called."""
+        if not self.takes_context or not extra:
+            return
+        first = next(iter(inspect.signature(self.function).parameters.values()))
+        if first.name in extra and first.kind is not first.POSITIONAL_ONLY:
+            raise InvalidInput(
+                f"payload.{first.name}: the task {self.name!r} has another use for this name.",
+                field=f"payload.{first.name}",
+            )
 
     @property
     def payload_schema_text(self) -> str | None:
@@ -268,9 +281,10 @@ def load_tasks(sources: Sequence[str]) -> list[Task]:
             _import(source)
         except ConfigurationError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ConfigurationError(f"--tasks {source}: the import failed: {type(error).__name__}: {error}") from error
-        declared = _declared[before:]
+        # a module that was imported before declares nothing anew
+        declared = _declared[before:] or [each for each in _declared if each.function.__module__ == source]
         if not declared:
             raise ConfigurationError(f"--tasks {source}: no task is declared there; use @task from signalbox")
         found.extend(declared)
@@ -319,8 +333,11 @@ def _import(source: str) -> None:
 
 
 def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type[BaseModel] | None, str | None]:
-    hints = get_type_hints(function, include_extras=True)
-    parameters = list(inspect.signature(function).parameters.values())
+    try:
+        hints = get_type_hints(function, include_extras=True)
+        parameters = list(inspect.signature(function).parameters.values())
+    except (NameError, TypeError, ValueError) as error:
+        raise ConfigurationError(f"task {name!r}: its signature cannot be read: {error}") from error
     takes_context = bool(parameters) and (
         hints.get(parameters[0].name) is TaskContext or parameters[0].name in ("ctx", "context")
     )
@@ -334,6 +351,8 @@ def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type
     for parameter in rest:
         if parameter.kind is parameter.VAR_KEYWORD:
             takes_anything = True
+        elif parameter.name.startswith("_") or parameter.name == "model_config":
+            raise ConfigurationError(f"task {name!r}: no payload can have a key {parameter.name!r}; rename it")
         elif parameter.kind in (parameter.POSITIONAL_OR_KEYWORD, parameter.KEYWORD_ONLY):
             default = ... if parameter.default is parameter.empty else parameter.default
             fields[parameter.name] = (hints.get(parameter.name, Any), default)
@@ -344,7 +363,14 @@ def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type
     if takes_anything and not fields:
         return takes_context, None, None
     config = ConfigDict(extra="allow" if takes_anything else "forbid", arbitrary_types_allowed=False)
-    return takes_context, create_model(name.replace(" ", "") + "Payload", __config__=config, **fields), None
+    try:
+        with warnings.catch_warnings():
+            # a parameter may be named `json` or `copy`: the model's methods of these names are never called
+            warnings.filterwarnings("ignore", "Field name .* shadows an attribute", UserWarning)
+            model = create_model(name.replace(" ", "") + "Payload", __config__=config, **fields)
+    except (PydanticUserError, NameError, ValueError) as error:
+        raise ConfigurationError(f"task {name!r}: a parameter cannot be checked: {error}") from error
+    return takes_context, model, None
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -133,7 +133,9 @@ class Worker(Service):
                 log.warning("worker.left_unseen", worker=self.id)
 
     def hurry(self) -> None:
-        """End the grace period now."""
+        """End the grace period now, or have none if it has not begun."""
+        self._draining = True
+        self.grace_seconds = 0.0
         for running in self._running.values():
             running.cancel()
 

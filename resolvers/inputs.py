@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, TypeVar
-
-import strawberry
+from typing import TypeVar
 
 from engine.errors import InvalidInput
 from engine.jobs import JobInput
@@ -127,8 +125,3 @@ def page(first: int | None, after: str | None, last: int | None, before: str | N
     is_backward = last is not None or before is not None
     size = last if is_backward else first
     return Page(DEFAULT_PAGE if size is None else size, before if is_backward else after, is_backward)
-
-
-def has_argument(info: Any, name: str) -> bool:
-    """Whether the client gave this argument, be it null."""
-    return any(field.arguments.get(name, strawberry.UNSET) is not strawberry.UNSET for field in info.selected_fields)

@@ -9,7 +9,7 @@ from strawberry.scalars import JSON
 
 from engine.store.reads import parse_id
 from resolvers.context import Info
-from resolvers.inputs import has_argument, job_filter, new_job
+from resolvers.inputs import job_filter, new_job
 from schema.inputs import (
     BulkJobsPayload,
     CreateJobInput,
@@ -59,11 +59,11 @@ class Mutation:
         self,
         info: Info,
         id: strawberry.ID,  # noqa: A002 - the API's name
-        payload: JSON | None = None,
+        payload: JSON | None = strawberry.UNSET,
         run: bool = True,
     ) -> JobPayload:
         record = await info.context.engine.jobs.copy(
-            parse_id(id), payload=payload, has_payload=has_argument(info, "payload"), run=run
+            parse_id(id), payload=payload, has_payload=payload is not strawberry.UNSET, run=run
         )
         return _payload(record)
 

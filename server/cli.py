@@ -117,9 +117,10 @@ class Server(uvicorn.Server):
         )
 
     def handle_exit(self, sig: int, frame: Any) -> None:
+        # Not uvicorn's own: that one raises the signal once more at the end, and the exit code would not be 0.
         if self.should_exit and self._application.worker is not None:
-            self._application.worker.hurry()
-        super().handle_exit(sig, frame)
+            asyncio.get_running_loop().call_soon_threadsafe(self._application.worker.hurry)
+        self.should_exit = True
 
 
 @cli.command()

@@ -10,12 +10,12 @@ import asyncio
 from dataclasses import dataclass, field
 
 import structlog
-from engine.http_client import HttpClient
 from tortoise.exceptions import BaseORMException
 
 from engine.deliveries import Deliveries
 from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
+from engine.http_client import HttpClient
 from engine.jobs import Jobs
 from engine.registry import TaskRegistry, load_tasks
 from engine.service import Service

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from email.headerregistry import Address, AddressHeader
+from collections.abc import Sequence
+from email.headerregistry import Address
 from email.policy import SMTP
 from typing import Annotated, Self
 
@@ -26,10 +27,14 @@ def one_address(text: str) -> Address:
         ValueError: it is anything else, a list of addresses for one.
     """
     header = SMTP.header_factory("to", _one_line(text))
-    found = header.addresses if isinstance(header, AddressHeader) else ()
-    if len(found) != 1 or getattr(header, "defects", ()) or not (found[0].username and found[0].domain):
-        raise ValueError(f"{text[:80]!r} is not one e-mail address")
-    return found[0]
+    found: Sequence[Address] = () if header.defects else getattr(header, "addresses", ())
+    try:
+        (address,) = found
+        if not address.username or not address.domain.encode("idna"):
+            raise ValueError
+    except ValueError:  # UnicodeError is one: a domain that DNS cannot hold
+        raise ValueError(f"{text[:80]!r} is not one e-mail address") from None
+    return address
 
 
 def _one_line(text: str) -> str:

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, Self
 import orjson
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
-from engine.http_client import FRAMING_HEADERS, HttpClient, HttpError, HttpErrorCode, HttpResponse, check_url
+from engine.http_client import HttpClient, HttpError, HttpErrorCode, HttpResponse, check_header_name, check_url
 from engine.registry import DEFAULT_MAX_ATTEMPTS, PermanentError, Task, TaskContext
 
 KEPT_HEADERS = (
@@ -26,7 +26,6 @@ Method = Annotated[
     Literal["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"],
     BeforeValidator(lambda value: value.upper() if isinstance(value, str) else value),
 ]
-_HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 
 class HttpStatusError(Exception):
@@ -59,8 +58,7 @@ class HttpRequestPayload(BaseModel):
     @classmethod
     def _headers(cls, value: dict[str, str]) -> dict[str, str]:
         for name, text in value.items():
-            if not _HEADER_NAME.fullmatch(name) or name.lower() in FRAMING_HEADERS:
-                raise ValueError(f"the header {name[:80]!r} cannot be set")
+            check_header_name(name)
             if any(character in text for character in "\r\n\0"):
                 raise ValueError(f"the value of the header {name[:80]!r} has a line break in it")
         return value

@@ -1,4 +1,4 @@
-"""``simulate``: a job that takes as long, and fails as often, as its payload says. It also stands in for unknown tasks."""
+"""``simulate``: a job that takes as long, and fails as often, as its payload says; also what unknown tasks become."""
 
 from __future__ import annotations
 

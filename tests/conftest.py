@@ -5,19 +5,17 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import REQUIRE_VARIABLE, Missing, Server, mariadb, mysql
+from databases import REQUIRE_VARIABLE, Missing, OpenStore, Server, checked_out, mariadb, mysql
 from eventually import eventually
 
-from engine.store.mysql import MySQLDatabase
-from engine.store.sqlite import SqliteDatabase
 from engine.store.store import Store, database_for
-from models.connection import STATEMENT_SLOTS, DatabaseURL
+from models.connection import DatabaseURL
 from models.migrate import migrate
 
 SERVERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Server]]]] = {
@@ -26,7 +24,6 @@ SERVERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Server]]]] = {
 }
 ALL_DATABASES = ("sqlite", *SERVERS)
 NOT_TESTED = pytest.StashKey[dict[str, str]]()
-OpenStore = Callable[..., Awaitable[Store]]
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -118,17 +115,3 @@ async def open_store(database_url: str) -> AsyncIterator[OpenStore]:
 async def store(open_store: OpenStore) -> Store:
     """A store on the test's database."""
     return await open_store()
-
-
-def checked_out(store: Store) -> bool:
-    """Whether a connection of ``store`` is in use or inside a transaction."""
-    database = store.database
-    if isinstance(database, SqliteDatabase):
-        clients = database._clients or ()
-        return any(client._connection is not None and client._connection.in_transaction for client in clients)
-    assert isinstance(database, MySQLDatabase)
-    client = database._client
-    if client is None:
-        return False
-    in_use = 0 if client._pool is None else client._pool.size - client._pool.freesize
-    return in_use > 0 or client.slots._value != STATEMENT_SLOTS

@@ -1,7 +1,7 @@
-"""The databases that tests run on: SQLite from a migrated file, MariaDB and MySQL from a server that is given or started.
+"""The servers that tests run on: MariaDB and MySQL, each given by its URL, or started.
 
-A server is given by its URL in the environment; its user must be allowed to create databases, and nothing but databases
-of our own names is touched. Without one, MariaDB is started from ``mariadbd`` for the session.
+The URLs come from the environment. Their users must be allowed to create databases, and nothing but databases of our
+own names is touched. Without a URL, MariaDB is started from ``mariadbd`` for the session.
 """
 
 from __future__ import annotations
@@ -14,14 +14,17 @@ import shutil
 import socket
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import pymysql
 
-from models.connection import DatabaseURL
+from engine.store.mysql import MySQLDatabase
+from engine.store.sqlite import SqliteDatabase
+from engine.store.store import Store
+from models.connection import STATEMENT_SLOTS, DatabaseURL
 from models.migrate import migrate
 
 MARIADB_VARIABLE = "SIGNALBOX_TEST_MARIADB_URL"
@@ -29,6 +32,8 @@ MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
 REQUIRE_VARIABLE = "SIGNALBOX_TEST_REQUIRE"
 START_SECONDS = 60.0
 TABLES = ("job_tag", "job_event", "webhook_try", "webhook_delivery", "worker", "task", "jobs")
+OpenStore = Callable[..., Awaitable[Store]]
+"""Opens a store on the test's database, or on the URL that it is given."""
 
 
 class Missing(Exception):
@@ -185,3 +190,17 @@ def mysql() -> Iterator[Server]:
     """The MySQL that is given."""
     with given_server(MYSQL_VARIABLE) as server:
         yield server
+
+
+def checked_out(store: Store) -> bool:
+    """Whether a connection of ``store`` is in use or inside a transaction."""
+    database = store.database
+    if isinstance(database, SqliteDatabase):
+        clients = database._clients or ()
+        return any(client._connection is not None and client._connection.in_transaction for client in clients)
+    assert isinstance(database, MySQLDatabase)
+    client = database._client
+    if client is None:
+        return False
+    in_use = 0 if client._pool is None else client._pool.size - client._pool.freesize
+    return in_use > 0 or client.slots._value != STATEMENT_SLOTS

@@ -33,6 +33,8 @@ Result = TypeVar("Result")
 MAX_WEIGHT = 1000
 MAX_COLLISIONS = 20
 LONGEST_PAUSE_SECONDS = 1.0
+DOUBT_SECONDS = 5.0
+"""How much longer than their patience callers wait to hear whether a COMMIT counts: half-known is worse than late."""
 UNKNOWN_OUTCOME = (
     "The database went away while this was being committed; it is not known whether it was. Look before trying again, "
     "or use an idempotency key."
@@ -163,7 +165,8 @@ class Lane:
                 if outages == 1:
                     log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
                 batch = self._still_patient(batch, error)
-                await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
+                if batch:
+                    await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
                 if len(batch) == 1:
                     _fail(batch, error)
@@ -209,14 +212,14 @@ class Lane:
         return results
 
     async def _is_in_the_log(self, unit: Any, batch: Sequence[Operation[Any]]) -> bool:
-        """Whether ``unit`` was committed. Callers whose patience ends first are told that it is not known."""
+        """Whether ``unit`` was committed. Callers who cannot wait for that are told that it is not known."""
         pause = 0.05
         while True:
             try:
                 return await self._was_committed(unit)
             except (Collision, Unavailable):
-                now = self._clock.monotonic()
-                impatient = [each for each in batch if each.deadline is not None and each.deadline <= now]
+                latest = self._clock.monotonic() - DOUBT_SECONDS
+                impatient = [each for each in batch if each.deadline is not None and each.deadline <= latest]
                 _fail(batch if self._closing else impatient, Unavailable(UNKNOWN_OUTCOME))
                 if self._closing:
                     raise

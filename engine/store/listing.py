@@ -24,7 +24,7 @@ from typing import Any
 import orjson
 
 from engine.errors import InvalidInput
-from engine.store.database import to_text
+from engine.store.database import from_text, to_text
 from models.enums import JobPriority, JobStatus
 
 MAX_NAMES = 20
@@ -107,13 +107,27 @@ def decode_cursor(query: JobQuery, cursor: str, argument: str) -> Position:
         mark, key, job_id = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
     except (binascii.Error, UnicodeError, ValueError, TypeError):
         raise InvalidInput(f"{argument}: {cursor[:80]!r} is not a cursor of jobs.", field=argument) from None
-    if mark != fingerprint(query) or type(job_id) is not int or (key is not None and type(key) not in (str, int)):
+    if mark != fingerprint(query) or type(job_id) is not int or not _is_key(query.order, key):
         raise InvalidInput(
             f"{argument}: this cursor belongs to a list with another order or other filters; "
             "use cursors only with the arguments they came from.",
             field=argument,
         )
     return Position(key, job_id)
+
+
+def _is_key(order: OrderField, key: Any) -> bool:
+    """Whether ``sort_key`` can have given ``key``."""
+    if order is OrderField.PRIORITY:
+        return type(key) is int and key in tuple(JobPriority)
+    if key is None:
+        return order is not OrderField.UPDATED_AT
+    if type(key) is not str or order is OrderField.CREATED_AT:
+        return False
+    try:
+        return to_text(from_text(key)) == key
+    except ValueError:
+        return False
 
 
 def sort_key(query: JobQuery, job: Any) -> Any:
@@ -180,7 +194,7 @@ class ListStatement:
                 for branch in self._keyed("jobs", ("jobs.task_name=%s", [name]), p)
             ]
         is_by_age = self._query.order is OrderField.CREATED_AT
-        if (is_by_age and where.status is None and where.priority is None) or where.ids is not None:
+        if is_by_age and where.status is None and where.priority is None:
             return [self._by_age()]
         statuses = where.status or tuple(JobStatus)
         return [

@@ -24,7 +24,6 @@ from engine.errors import Unavailable
 from engine.store.database import Collision, Database, Row, Transaction, to_text
 from models.connection import DatabaseURL, tortoise_config
 
-
 CANNOT_SERVE = frozenset(
     {
         sqlite3.SQLITE_BUSY,

@@ -217,7 +217,11 @@ class Store:
 
     async def declare_tasks(self, tasks: Sequence[TaskRecord]) -> None:
         """Make these tasks known to every server. What operators set (paused) stays."""
-        async with self.database.transaction() as transaction:
+        await self._workers_lane.submit(self._declare_tasks, tasks, weight=len(tasks))
+
+    async def _declare_tasks(self, unit: Unit, requests: Sequence[Sequence[TaskRecord]]) -> list[None]:
+        transaction = unit.transaction
+        for tasks in requests:
             known = {row[0] for row in await transaction.fetch("SELECT name FROM task")}
             for task in sorted(tasks, key=lambda each: each.name):
                 values = (
@@ -236,6 +240,7 @@ class Store:
                     )
                 else:
                     await transaction.insert("task", TASK_COLUMNS, [(task.name, *values, 0, transaction.now_text)])
+        return [None] * len(requests)
 
     # Webhooks
 
