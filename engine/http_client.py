@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from enum import StrEnum
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Network, IPv6Address, IPv6Network, ip_network
 from types import MappingProxyType
 from urllib.parse import urlsplit
 
@@ -23,6 +23,7 @@ import aiohttp
 from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
+from engine.addresses import is_public, read_address
 from engine.errors import ConfigurationError
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
@@ -30,30 +31,6 @@ CONNECTIONS_PER_HOST = 32
 LARGE_BODY_BYTES = 1 << 20
 FRAMING_HEADERS = frozenset({"connection", "content-length", "transfer-encoding", "upgrade"})
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-
-# IANA's special-purpose registries (https://www.iana.org/assignments/iana-ipv4-special-registry and
-# .../iana-ipv6-special-registry), written out because `ipaddress.is_global` differs between Python versions and says
-# True for multicast and for translated forms of private addresses.
-NOT_PUBLIC_V4 = tuple(
-    map(
-        IPv4Network,
-        (
-            *("0.0.0.0/8", "10.0.0.0/8", "100.64.0.0/10", "127.0.0.0/8", "169.254.0.0/16", "172.16.0.0/12"),
-            *("192.0.0.0/24", "192.0.2.0/24", "192.88.99.0/24", "192.168.0.0/16", "198.18.0.0/15"),
-            *("198.51.100.0/24", "203.0.113.0/24", "224.0.0.0/4", "240.0.0.0/4"),
-            "168.63.129.16/32",  # public by number, but on Azure it is the host's own metadata service
-        ),
-    )
-)
-GLOBAL_UNICAST = IPv6Network("2000::/3")
-NOT_PUBLIC_V6 = tuple(
-    map(
-        IPv6Network,
-        ("2001::/23", "2001:db8::/32", "3fff::/20"),  # the first has Teredo (RFC 4380) in it, which no receiver uses
-    )
-)
-SIX_TO_FOUR = IPv6Network("2002::/16")
-NAT64 = IPv6Network("64:ff9b::/96")  # 64:ff9b:1::/48, for local use (RFC 8215), lies outside 2000::/3
 
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # a token (RFC 9110, 5.6.2)
 _HOST_NAME = re.compile(r"(?=.{1,253}\.?$)[a-z0-9_-]{1,63}(\.[a-z0-9_-]{1,63})*\.?", re.IGNORECASE)
@@ -231,31 +208,10 @@ class HttpClient:
         return socket.socket(family, kind, protocol)
 
     def _is_in_allowed_network(self, text: str) -> bool:
-        address = _read_address(text)
+        address = read_address(text)
         if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
             address = address.ipv4_mapped  # the kernel dials this one
         return address is not None and any(address in network for network in self._networks)
-
-
-def is_public(address: str) -> bool:
-    """Whether an address is one of the public internet, and so is the IPv4 address that it may embed.
-
-    Args:
-        address: as a socket takes it; anything else is not public.
-    """
-    parsed = _read_address(address)
-    if parsed is None:
-        return False
-    if isinstance(parsed, IPv4Address):
-        return not any(parsed in network for network in NOT_PUBLIC_V4)
-    embedded = parsed.ipv4_mapped
-    if parsed in NAT64:
-        embedded = IPv4Address(int(parsed) & 0xFFFF_FFFF)
-    elif parsed in SIX_TO_FOUR:
-        embedded = parsed.sixtofour
-    if embedded is not None:
-        return is_public(str(embedded))
-    return parsed in GLOBAL_UNICAST and not any(parsed in network for network in NOT_PUBLIC_V6)
 
 
 def check_url(url: str) -> None:
@@ -292,7 +248,7 @@ def _parse(url: str) -> URL:
         raise _invalid(f"{host} has a user or password before it; send an Authorization header instead")
     if parsed.port == 0:
         raise _invalid(f"{host} has no port 0")
-    if _read_address(host) is None:
+    if read_address(host) is None:
         if _ENDS_IN_NUMBER.fullmatch(host):
             raise _invalid(f"{host} is not an IPv4 address in its usual form, as 203.0.113.7")
         if not _HOST_NAME.fullmatch(host):
@@ -317,13 +273,6 @@ def _unreachable(host: str, error: aiohttp.ClientError) -> str:
     if isinstance(error, aiohttp.ClientOSError) and error.strerror:
         return f"{host} cannot be reached: {error.strerror}."
     return f"The exchange with {host} broke off: {type(error).__name__}: {error}."
-
-
-def _read_address(text: str) -> IPv4Address | IPv6Address | None:
-    try:
-        return ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
 
 
 def _read_allow(allow: Sequence[str]) -> tuple[tuple[IPv4Network | IPv6Network, ...], frozenset[str]]:

@@ -1,22 +1,17 @@
 """Tasks: what can be run, under which name, with which payload.
 
-``task`` declares one; ``TaskRegistry`` knows those that this process can run; ``load_tasks`` brings in the users'.
+``task`` declares one; ``TaskRegistry`` knows those that this process can run.
 A payload's keys are the function's keyword arguments, checked against its annotations by pydantic.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import inspect
-import sys
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import sha256
-from pathlib import Path
 from typing import Any, Protocol, TypeVar, get_type_hints
 
 import orjson
@@ -207,6 +202,11 @@ class Task:
 _declared: list[Task] = []
 
 
+def declared_tasks() -> Sequence[Task]:
+    """Every task that ``task`` has declared in this process, in order."""
+    return _declared
+
+
 def task(
     name: str, *, max_attempts: int = DEFAULT_MAX_ATTEMPTS, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
 ) -> Callable[[F], F]:
@@ -264,33 +264,6 @@ class TaskRegistry:
         return len(self._tasks)
 
 
-def load_tasks(sources: Sequence[str]) -> list[Task]:
-    """Import the users' modules; the tasks they declare.
-
-    Args:
-        sources: names of modules, or paths of files and folders. A path is loaded under a name of its own, so that a
-            user's ``tasks.py`` never meets ours.
-
-    Raises:
-        ConfigurationError: there is no such thing, or its import failed (the cause says why).
-    """
-    found: list[Task] = []
-    for source in sources:
-        before = len(_declared)
-        try:
-            _import(source)
-        except ConfigurationError:
-            raise
-        except (Exception, SystemExit) as error:
-            raise ConfigurationError(f"--tasks {source}: the import failed: {type(error).__name__}: {error}") from error
-        # a module that was imported before declares nothing anew
-        declared = _declared[before:] or [each for each in _declared if each.function.__module__ == source]
-        if not declared:
-            raise ConfigurationError(f"--tasks {source}: no task is declared there; use @task from signalbox")
-        found.extend(declared)
-    return found
-
-
 def check_task_name(name: str, error: type[Exception] = InvalidInput) -> None:
     """Refuse a name that is empty, longer than 255 characters, or has control characters."""
     problem = None
@@ -305,31 +278,6 @@ def check_task_name(name: str, error: type[Exception] = InvalidInput) -> None:
     if issubclass(error, InvalidInput):
         raise error(f"taskName: {problem}.", field="taskName")
     raise error(f"task name {name[:40]!r}: {problem}")
-
-
-def _import(source: str) -> None:
-    path = Path(source)
-    if not (path.exists() or path.suffix == ".py" or "/" in source):
-        importlib.import_module(source)
-        return
-    if not path.exists():
-        raise ConfigurationError(f"--tasks {source}: there is no such file")
-    file = path / "__init__.py" if path.is_dir() else path
-    if path.is_dir() and not file.exists():
-        files = sorted(path.glob("*.py"))
-        if not files:
-            raise ConfigurationError(f"--tasks {source}: the folder has no Python file")
-        for each in files:
-            _import(str(each))
-        return
-    name = f"signalbox_tasks_{path.stem}_{sha256(str(path.resolve()).encode()).hexdigest()[:8]}"
-    search = [str(path)] if path.is_dir() else None
-    spec = importlib.util.spec_from_file_location(name, file, submodule_search_locations=search)
-    if spec is None or spec.loader is None:
-        raise ConfigurationError(f"--tasks {source}: it is not a Python file")
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module
-    spec.loader.exec_module(module)
 
 
 def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type[BaseModel] | None, str | None]:

@@ -49,5 +49,6 @@ def configure_logs(style: Literal["auto", "console", "json"] = "auto") -> None:
         logger = logging.getLogger(name)
         logger.handlers = []
         logger.propagate = True
-    logging.getLogger("uvicorn.access").setLevel(logging.WARNING)
+    for name in ("uvicorn.error", "uvicorn.access"):
+        logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("tortoise").setLevel(logging.WARNING)

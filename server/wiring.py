@@ -17,11 +17,13 @@ from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
 from engine.http_client import HttpClient
 from engine.jobs import Jobs
-from engine.registry import TaskRegistry, load_tasks
+from engine.promoter import Promoter
+from engine.registry import TaskRegistry
 from engine.service import Service
 from engine.store.store import Store, database_for
+from engine.task_loading import load_tasks
 from engine.webhooks import Receivers
-from engine.worker import Promoter, Worker
+from engine.worker import Worker
 from models.migrate import migrate
 from resolvers.context import Engine
 from server.settings import Settings

@@ -73,6 +73,15 @@ class Database(ABC):
     hole_grace_seconds: float = 0.0
     """How long an event's number may be taken before its row is there to be seen, or locked."""
 
+    ordered_join: str
+    """JOIN, with its left side read first."""
+    task_names: str
+    """The statement that reads the task names in use, with one look-up in an index for each."""
+
+    @abstractmethod
+    def by_index(self, name: str) -> str:
+        """After a table's name: read it by this index alone. A list's order is an index's, whatever statistics say."""
+
     @abstractmethod
     def packed(self, columns: Sequence[str]) -> str:
         """The select list of these columns of ``jobs``, as the dialect reads them best; see ``writes.unpack``."""

@@ -24,10 +24,16 @@ from typing import Any
 import orjson
 
 from engine.errors import InvalidInput
-from engine.store.database import from_text, to_text
+from engine.store.database import Database, from_text, to_text
 from models.enums import JobPriority, JobStatus
 
 MAX_NAMES = 20
+INDEXES = {
+    "jobs.status": ("jobs_status", "jobs_claim"),
+    "jobs.task_name": ("jobs_task", "jobs_task"),
+    "t.tag": ("job_tag", "job_tag_id"),
+}
+"""By what a branch begins with: the name of its indexes, and the one that is sorted by id."""
 
 
 class OrderField(StrEnum):
@@ -149,8 +155,14 @@ class ListStatement:
     """
 
     def __init__(
-        self, query: JobQuery, position: Position | None, names: Sequence[str] | None, search_id: int | None
+        self,
+        database: Database,
+        query: JobQuery,
+        position: Position | None,
+        names: Sequence[str] | None,
+        search_id: int | None,
     ) -> None:
+        self._database = database
         self._query = query
         self._where = query.where
         self._position = position
@@ -183,7 +195,10 @@ class ListStatement:
 
     def _branches(self) -> list[Statement]:
         where = self._where
-        priorities = where.priority or tuple(JobPriority)
+        is_by_age = self._query.order is OrderField.CREATED_AT
+        if is_by_age and where.ids is not None:
+            return [self._by_age()]
+        priorities = tuple(JobPriority) if where.priority is None else where.priority
         if where.tag is not None:
             return [branch for p in priorities for branch in self._keyed("t", ("t.tag=%s", [where.tag]), p)]
         names = self._driving_names()
@@ -193,10 +208,9 @@ class ListStatement:
                 for name, p in product(names, priorities)
                 for branch in self._keyed("jobs", ("jobs.task_name=%s", [name]), p)
             ]
-        is_by_age = self._query.order is OrderField.CREATED_AT
         if is_by_age and where.status is None and where.priority is None:
             return [self._by_age()]
-        statuses = where.status or tuple(JobStatus)
+        statuses = tuple(JobStatus) if where.status is None else where.status
         return [
             branch
             for status, p in product(statuses, priorities)
@@ -220,7 +234,8 @@ class ListStatement:
         found, parameters = self._others("jobs")
         if self._position is not None:
             found.append(f"jobs.id {'<' if self._descending else '>'} {self._position.id}")
-        return self._select("jobs", "jobs.id", "jobs.id", found, parameters, "jobs.id", None)
+        source = f"jobs{self._database.by_index('PRIMARY')}"
+        return self._select(source, "jobs.id", "jobs.id", found, parameters, "jobs.id", None)
 
     def _keyed(self, alias: str, prefix: tuple[str, list[Any]], priority: JobPriority) -> list[Statement]:
         """The branches of one prefix and priority: one, or two where the sort key can be NULL."""
@@ -229,9 +244,11 @@ class ListStatement:
         head = [prefix[0], f"{alias}.priority={int(priority)}", *others]
         values = [*prefix[1], *parameters]
         order = self._query.order
-        source = "jobs"
+        source = f"jobs{self._database.by_index(self._index(prefix[0]))}"
         if alias == "t":
-            source = "job_tag t JOIN jobs ON jobs.id=t.job_id" if others else "job_tag t"
+            source = f"job_tag t{self._database.by_index(self._index(prefix[0]))}"
+            if others:
+                source += f" {self._database.ordered_join} jobs ON jobs.id=t.job_id"
         if order in (OrderField.CREATED_AT, OrderField.PRIORITY):
             limits = self._limits_by_id(priority, id_column)
             if limits is None:
@@ -243,6 +260,12 @@ class ListStatement:
             self._select(source, id_column, column, [*head, *condition], [*values, *more], column, is_null)
             for condition, more, is_null in self._after(column, id_column)
         ]
+
+    def _index(self, condition: str) -> str:
+        """The index that reads what ``condition`` finds in the list's order."""
+        name, by_id = next(names for start, names in INDEXES.items() if condition.startswith(start))
+        suffix = {OrderField.UPDATED_AT: "_updated", OrderField.RUN_AT: "_run_at"}.get(self._query.order)
+        return by_id if suffix is None else f"{name}{suffix}"
 
     def _limits_by_id(self, priority: JobPriority, id_column: str) -> list[str] | None:
         """Where a branch sorted by id goes on; None when all of it lies before the cursor."""

@@ -159,6 +159,12 @@ class MySQLDatabase(Database):
         self._context: TortoiseContext | None = None
         self._client: GuardedMySQLClient | None = None
 
+    ordered_join = "STRAIGHT_JOIN"
+    task_names = "SELECT DISTINCT task_name FROM jobs FORCE INDEX (jobs_task)"
+
+    def by_index(self, name: str) -> str:
+        return f" FORCE INDEX ({name})"
+
     def packed(self, columns: Sequence[str]) -> str:
         values = ",".join(f"IFNULL(jobs.{column},'')" for column in columns)
         return f"CONCAT_WS('{SEPARATOR}',{values})"

@@ -20,22 +20,22 @@ from engine.records import (
     WorkerRecord,
 )
 from engine.store.database import Database, from_text, to_text
-from engine.store.listing import JobFilter, JobQuery, ListStatement, Statement, conditions, decode_cursor
+from engine.store.listing import (
+    JobFilter,
+    JobQuery,
+    ListStatement,
+    OrderField,
+    Page,
+    Position,
+    conditions,
+    decode_cursor,
+)
 from engine.store.rows import EVENT_COLUMNS, JOB_COLUMNS, event_from_row, job_from_row
 from engine.store.unit import id_list
 from engine.store.writes import unpack
 from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
 
 MAX_ID = 2**63 - 1
-
-NAMES_AT_ONCE = 500
-TASK_NAMES = (
-    "WITH RECURSIVE names(name, place) AS (SELECT MIN(task_name), 1 FROM jobs WHERE task_name > %s UNION ALL "
-    "SELECT (SELECT task_name FROM jobs WHERE task_name > names.name ORDER BY task_name LIMIT 1), place + 1 "
-    f"FROM names WHERE names.name IS NOT NULL AND place < {NAMES_AT_ONCE}) "
-    "SELECT name FROM names WHERE name IS NOT NULL ORDER BY place"
-)
-"""The next task names in use, one index look-up for each, however many jobs there are. Servers recurse 1000 times."""
 
 
 @dataclass(slots=True)
@@ -74,7 +74,7 @@ class Reads:
         argument = "before" if query.page.is_backward else "after"
         position = None if query.page.cursor is None else decode_cursor(query, query.page.cursor, argument)
         names, search_id = await self._resolve_search(query.where)
-        statement = ListStatement(query, position, names, search_id).build()
+        statement = ListStatement(self._database, query, position, names, search_id).build()
         rows = await self._database.fetch(statement.sql, statement.parameters)
         has_more = len(rows) > query.page.size
         ids = [row[0] for row in rows[: query.page.size]]
@@ -88,20 +88,11 @@ class Reads:
         if where.search is None:
             return None, None
         wanted = where.search.casefold()
-        names = await self._task_names()
+        names = sorted(row[0] for row in await self._database.fetch(self._database.task_names))
         search_id = int(where.search) if where.search.isascii() and where.search.isdigit() else None
         if search_id is not None and search_id > MAX_ID:
             search_id = None
         return [name for name in names if wanted in name.casefold()], search_id
-
-    async def _task_names(self) -> list[str]:
-        """All task names that jobs have, in order."""
-        names: list[str] = []
-        while True:
-            found = [row[0] for row in await self._database.fetch(TASK_NAMES, [names[-1] if names else ""])]
-            names += found
-            if len(found) < NAMES_AT_ONCE:
-                return names
 
     async def count_jobs(self, where: JobFilter, at_most: int | None = None) -> int:
         """How many jobs match; counting stops at ``at_most``."""
@@ -117,12 +108,9 @@ class Reads:
     async def matching_ids(self, where: JobFilter, after_id: int, limit: int) -> list[int]:
         """The next ids that match, in ascending order."""
         names, search_id = await self._resolve_search(where)
-        found, parameters = conditions(where, names, search_id)
-        statement = Statement(" AND ".join([*found, f"jobs.id > {after_id}"]), parameters)
-        rows = await self._database.fetch(
-            f"SELECT jobs.id FROM jobs WHERE {statement.sql} ORDER BY jobs.id LIMIT {limit}", statement.parameters
-        )
-        return [row[0] for row in rows]
+        query = JobQuery(where, OrderField.CREATED_AT, is_descending=False, page=Page(limit))
+        statement = ListStatement(self._database, query, Position(None, after_id), names, search_id).build()
+        return [row[0] for row in (await self._database.fetch(statement.sql, statement.parameters))[:limit]]
 
     async def stats(self) -> StatsRecord:
         now = await self._database.now()

@@ -105,6 +105,16 @@ class SqliteDatabase(Database):
         self._reading = asyncio.Lock()
         self._clients: tuple[SqliteClient, SqliteClient] | None = None
 
+    ordered_join = "CROSS JOIN"
+    task_names = (
+        "WITH RECURSIVE names(name) AS (SELECT MIN(task_name) FROM jobs UNION ALL "
+        "SELECT (SELECT MIN(task_name) FROM jobs WHERE task_name > names.name) FROM names WHERE name IS NOT NULL) "
+        "SELECT name FROM names WHERE name IS NOT NULL"
+    )
+
+    def by_index(self, name: str) -> str:
+        return " NOT INDEXED" if name == "PRIMARY" else f" INDEXED BY {name}"
+
     def packed(self, columns: Sequence[str]) -> str:
         return ", ".join(f"jobs.{column}" for column in columns)
 

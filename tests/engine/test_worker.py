@@ -11,10 +11,11 @@ import pytest
 from eventually import eventually
 
 from engine.errors import Unavailable
+from engine.promoter import Promoter
 from engine.records import JobRecord, NewJob
 from engine.registry import PermanentError, Task, TaskContext, TaskRegistry
 from engine.store.store import Store
-from engine.worker import Promoter, Worker
+from engine.worker import Worker
 from models.enums import JobStatus
 
 

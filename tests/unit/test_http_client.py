@@ -20,8 +20,9 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from eventually import eventually
 
+from engine.addresses import is_public
 from engine.errors import ConfigurationError
-from engine.http_client import CONNECTIONS_PER_HOST, HttpClient, HttpError, HttpErrorCode, check_url, is_public
+from engine.http_client import CONNECTIONS_PER_HOST, HttpClient, HttpError, HttpErrorCode, check_url
 
 LOOPBACK = ("127.0.0.0/8",)
 

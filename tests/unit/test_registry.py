@@ -12,7 +12,8 @@ import pytest
 from pydantic import BaseModel, Field
 
 from engine.errors import ConfigurationError, InvalidInput
-from engine.registry import PermanentError, Task, TaskContext, TaskRegistry, check_task_name, load_tasks, task
+from engine.registry import PermanentError, Task, TaskContext, TaskRegistry, check_task_name, task
+from engine.task_loading import load_tasks
 
 
 def declare(function: Callable[..., Any], name: str = "t", **limits: Any) -> Task:
