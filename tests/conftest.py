@@ -5,24 +5,19 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import REQUIRE_VARIABLE, Missing, OpenStore, Server, checked_out, mariadb, mysql
+from databases import ALL_DATABASES, REQUIRE_VARIABLE, SERVERS, Missing, OpenStore, Server, checked_out
 from eventually import eventually
 
 from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
-SERVERS: dict[str, tuple[str, Callable[[], AbstractContextManager[Server]]]] = {
-    "mariadb": ("MariaDB", mariadb),
-    "mysql": ("MySQL", mysql),
-}
-ALL_DATABASES = ("sqlite", *SERVERS)
 NOT_TESTED = pytest.StashKey[dict[str, str]]()
 
 

@@ -17,7 +17,6 @@ import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import pymysql
 
@@ -47,29 +46,27 @@ class Server:
     url: DatabaseURL
     _made: list[str] = field(default_factory=list)
     _shared: str | None = None
+    _administrator: pymysql.Connection | None = None
 
-    @contextlib.contextmanager
-    def _cursor(self, database: str | None = None) -> Iterator[Any]:
-        connection = pymysql.connect(
-            host=self.url.host,
-            port=self.url.port,
-            user=self.url.user,
-            password=self.url.password,
-            database=database,
-            autocommit=True,
-            connect_timeout=5,
-        )
-        try:
-            with connection.cursor() as cursor:
-                yield cursor
-        finally:
-            connection.close()
+    def execute(self, *statements: str) -> None:
+        """Run ``statements`` outside any database."""
+        if self._administrator is None:
+            self._administrator = pymysql.connect(
+                host=self.url.host,
+                port=self.url.port,
+                user=self.url.user,
+                password=self.url.password,
+                autocommit=True,
+                connect_timeout=5,
+            )
+        with self._administrator.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
 
     def create(self) -> str:
         """A new, migrated database: its URL."""
         name = f"signalbox_test_{secrets.token_hex(6)}"
-        with self._cursor() as cursor:
-            cursor.execute(f"CREATE DATABASE {name}")
+        self.execute(f"CREATE DATABASE {name}")
         self._made.append(name)
         asyncio.run(migrate(replace(self.url, database=name)))
         return self.url_of(name)
@@ -79,19 +76,19 @@ class Server:
         if self._shared is None:
             self._shared = self.create()
             return self._shared
-        with self._cursor(DatabaseURL.parse(self._shared).database) as cursor:
-            for table in TABLES:
-                cursor.execute(f"DELETE FROM {table}")
+        name = DatabaseURL.parse(self._shared).database
+        self.execute(*(f"DELETE FROM {name}.{table}" for table in TABLES))
         return self._shared
 
     def url_of(self, name: str) -> str:
         secret = f":{self.url.password}" if self.url.password else ""
         return f"mysql://{self.url.user}{secret}@{self.url.host}:{self.url.port}/{name}"
 
-    def drop_all(self) -> None:
-        with self._cursor() as cursor:
-            for name in self._made:
-                cursor.execute(f"DROP DATABASE IF EXISTS {name}")
+    def close(self) -> None:
+        """Drop what was made."""
+        if self._administrator is not None:
+            self.execute(*(f"DROP DATABASE IF EXISTS {name}" for name in self._made))
+            self._administrator.close()
 
 
 @contextlib.contextmanager
@@ -108,7 +105,7 @@ def given_server(variable: str) -> Iterator[Server]:
     try:
         yield server
     finally:
-        server.drop_all()
+        server.close()
 
 
 @contextlib.contextmanager
@@ -152,7 +149,9 @@ def started_mariadb() -> Iterator[Server]:
             stderr=log,
         )
         try:
-            yield _answering(Server(DatabaseURL("mysql", "", "127.0.0.1", port, "root")), process, folder / "log")
+            server = Server(DatabaseURL("mysql", "", "127.0.0.1", port, "root"))
+            yield _answering(server, process, folder / "log")
+            server.close()
         finally:
             process.terminate()
             process.wait(START_SECONDS)
@@ -165,8 +164,7 @@ def _answering(server: Server, process: subprocess.Popen[bytes], log: Path) -> S
     waited = 0.0
     while waited < START_SECONDS:
         try:
-            with server._cursor() as cursor:
-                cursor.execute("SELECT 1")
+            server.execute("SELECT 1")
         except pymysql.err.OperationalError:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(0.1)
@@ -190,6 +188,13 @@ def mysql() -> Iterator[Server]:
     """The MySQL that is given."""
     with given_server(MYSQL_VARIABLE) as server:
         yield server
+
+
+SERVERS: dict[str, tuple[str, Callable[[], contextlib.AbstractContextManager[Server]]]] = {
+    "mariadb": ("MariaDB", mariadb),
+    "mysql": ("MySQL", mysql),
+}
+ALL_DATABASES = ("sqlite", *SERVERS)
 
 
 def checked_out(store: Store) -> bool:

@@ -11,8 +11,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from engine.records import ClaimedJob, Finish, NewDelivery
-from engine.store.database import Row
-from engine.store.rows import encode_error
+from engine.store.database import Database, Row
+from engine.store.rows import CLAIM_COLUMNS, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
@@ -53,9 +53,14 @@ class Progress:
 class WorkerWrites:
     """The handlers of what workers ask for."""
 
-    def __init__(self, outbox: Outbox, claim_columns: str) -> None:
+    def __init__(self, outbox: Outbox, database: Database) -> None:
         self._outbox = outbox
-        self._claim_columns = claim_columns
+        # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
+        # young and its statistics are old.
+        self._claimable = f"{database.packed(CLAIM_COLUMNS)} FROM jobs{database.by_index('jobs_claim')}"
+        # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
+        self._by_id = f"jobs{database.by_index('PRIMARY')}"
+        self._by_run_at = f"jobs{database.by_index('jobs_status_run_at')}"
 
     async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
         """The next jobs, by priority and age. ORDER BY is exactly the index: a sort would lock thousands of rows."""
@@ -66,7 +71,7 @@ class WorkerWrites:
             return []
         transaction = unit.transaction
         rows = await transaction.fetch(
-            f"SELECT {self._claim_columns} FROM jobs WHERE status='QUEUED' ORDER BY priority, id "
+            f"SELECT {self._claimable} WHERE status='QUEUED' ORDER BY priority, id "
             f"LIMIT {request.limit}{transaction.skip_locked}"
         )
         if not rows:
@@ -76,13 +81,15 @@ class WorkerWrites:
         ids = [int(row[0]) for row in jobs]
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
         changed = await transaction.execute(
-            f"UPDATE jobs SET status='RUNNING', attempt=attempt+1, claim_token={token}, worker_id={request.worker_id}, "
-            f"lease_until='{unit.later(request.lease_seconds)}', started_at='{unit.now_text}', "
-            f"updated_at='{unit.now_text}', progress=NULL WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
+            f"UPDATE {self._by_id} SET status='RUNNING', attempt=attempt+1, claim_token={token}, "
+            f"worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
+            f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL "
+            f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
         )
         if changed != len(ids):
             held = await transaction.fetch(
-                f"SELECT id FROM jobs WHERE id IN ({id_list(ids)}) AND status='RUNNING' AND claim_token={token}"
+                f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(ids)}) AND status='RUNNING' "
+                f"AND claim_token={token}"
             )
             owned = {row[0] for row in held}
             jobs = [row for row in jobs if int(row[0]) in owned]
@@ -110,7 +117,7 @@ class WorkerWrites:
         """Whether each was accepted: False when the job is no longer this claim's."""
         transaction = unit.transaction
         rows = await transaction.fetch(
-            f"SELECT id, claim_token FROM jobs WHERE id IN ({id_list(each.job.id for each in requests)}) "
+            f"SELECT id, claim_token FROM {self._by_id} WHERE id IN ({id_list(each.job.id for each in requests)}) "
             f"AND status='RUNNING'{transaction.for_update}"
         )
         holders: dict[int, int] = {row[0]: row[1] for row in rows}
@@ -171,7 +178,8 @@ class WorkerWrites:
             held: set[int] = set()
             if beat.claims:
                 rows = await unit.transaction.fetch(
-                    f"SELECT id, claim_token FROM jobs WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
+                    f"SELECT id, claim_token FROM {self._by_id} "
+                    f"WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
                     f"AND status='RUNNING'{unit.transaction.for_update}"
                 )
                 claims = dict(beat.claims)
@@ -198,14 +206,14 @@ class WorkerWrites:
         rows: list[Row] = []
         for priority in JobPriority:
             rows += await transaction.fetch(
-                "SELECT id, attempt, run_at, tags IS NOT NULL FROM jobs WHERE status='SCHEDULED' "
+                f"SELECT id, attempt, run_at, tags IS NOT NULL FROM {self._by_run_at} WHERE status='SCHEDULED' "
                 f"AND priority={int(priority)} AND run_at <= '{unit.now_text}' ORDER BY run_at, id "
                 f"LIMIT {PROMOTE_LIMIT}{transaction.skip_locked}"
             )
         if rows:
             ids: list[int] = [row[0] for row in rows]
             await transaction.execute(
-                f"UPDATE jobs SET status='QUEUED', updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)}) "
+                f"UPDATE {self._by_id} SET status='QUEUED', updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)}) "
                 "AND status='SCHEDULED'"
             )
             for job_id, attempt, run_at, _has_tags in rows:

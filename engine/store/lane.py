@@ -13,10 +13,11 @@ COMMIT counts; nothing is done a second time before that.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import contextvars
 import random
 from collections import deque
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -32,6 +33,10 @@ Result = TypeVar("Result")
 
 MAX_WEIGHT = 1000
 MAX_COLLISIONS = 20
+WORTH_A_SECOND = 100
+"""Rows that must be waiting before a second transaction is begun: small ones cost a fsync and gain nothing."""
+GRACE_SECONDS = 1.0
+"""How far beyond its patience an operation may wait for its turn."""
 LONGEST_PAUSE_SECONDS = 1.0
 DOUBT_SECONDS = 5.0
 """How much longer than their patience callers wait to hear whether a COMMIT counts: half-known is worse than late."""
@@ -87,7 +92,8 @@ class Lane:
         self._task: asyncio.Task[None] | None = None
         self._closing = False
         self._committing: set[asyncio.Task[None]] = set()
-        self._free_places = asyncio.Semaphore(database.lane_width)
+        self._width = database.lane_width
+        self._struggling = 0
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(
@@ -129,14 +135,47 @@ class Lane:
                 self._arrived.clear()
                 await self._arrived.wait()
                 continue
-            await self._free_places.acquire()
+            if not self._may_begin():
+                await self._wait_for_turn()
+                continue
             commit = asyncio.get_running_loop().create_task(self._commit(self._take()))
             self._committing.add(commit)
             commit.add_done_callback(self._ended)
 
+    def _may_begin(self) -> bool:
+        """At once when nothing is under way; beside another transaction only with enough to be worth its own."""
+        if not self._committing:
+            return True
+        if len(self._committing) >= self._width:
+            return False
+        are_held_up = self._struggling >= len(self._committing)
+        return are_held_up or sum(each.weight for each in self._waiting) >= WORTH_A_SECOND
+
+    @contextlib.contextmanager
+    def _held_up(self) -> Iterator[None]:
+        """While a transaction waits for the database, it keeps no other from trying."""
+        self._struggling += 1
+        self._arrived.set()
+        try:
+            yield
+        finally:
+            self._struggling -= 1
+
+    async def _wait_for_turn(self) -> None:
+        """Until something arrives or ends. Those whose patience ends meanwhile are told so."""
+        self._arrived.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.25):
+                await self._arrived.wait()
+        now = self._clock.monotonic()
+        late = [each for each in self._waiting if each.deadline is not None and each.deadline + GRACE_SECONDS < now]
+        for each in late:
+            self._waiting.remove(each)
+        _fail(late, Unavailable())
+
     def _ended(self, commit: asyncio.Task[None]) -> None:
         self._committing.discard(commit)
-        self._free_places.release()
+        self._arrived.set()
 
     def _take(self) -> list[Operation[Any]]:
         batch: list[Operation[Any]] = []
@@ -166,7 +205,8 @@ class Lane:
                     log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
                 batch = self._still_patient(batch, error)
                 if batch:
-                    await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
+                    with self._held_up():
+                        await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
                 if len(batch) == 1:
                     _fail(batch, error)
@@ -206,8 +246,9 @@ class Lane:
                         results[index] = outcome
                 await self._settle(unit)
         except CommitUnknown:
-            if unit is None or not await self._is_in_the_log(unit, batch):
-                raise
+            with self._held_up():
+                if unit is None or not await self._is_in_the_log(unit, batch):
+                    raise
         self._committed(unit)
         return results
 

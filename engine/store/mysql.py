@@ -127,8 +127,8 @@ class MySQLTransaction(Transaction):
             changed = 0
             for result, ids in same.items():
                 changed += await self.execute(
-                    f"UPDATE jobs j SET j.result=%s, {finished} WHERE j.id IN ({','.join(map(str, ids))}) "
-                    "AND j.status='RUNNING'",
+                    f"UPDATE jobs j FORCE INDEX (PRIMARY) SET j.result=%s, {finished} "
+                    f"WHERE j.id IN ({','.join(map(str, ids))}) AND j.status='RUNNING'",
                     (result,),
                 )
             return changed
@@ -140,7 +140,8 @@ class MySQLTransaction(Transaction):
             size += len(literal)
             if size > STATEMENT_CHARACTERS or index == len(rows) - 1:
                 changed += await self.execute(
-                    f"UPDATE jobs j JOIN ({' UNION ALL '.join(source)}) r ON r.id=j.id SET j.result=r.result, "
+                    f"UPDATE ({' UNION ALL '.join(source)}) r STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON r.id=j.id "
+                    "SET j.result=r.result, "
                     f"{finished} WHERE j.status='RUNNING'"
                 )
                 source, size = [], 0

@@ -169,7 +169,9 @@ class Reads:
 
     async def log_bounds(self) -> tuple[int, int]:
         """The first and last event numbers that are readable; (0, 0) for an empty log."""
-        [(first, last)] = await self._database.fetch("SELECT MIN(seq), MAX(seq) FROM job_event")
+        [(first, last)] = await self._database.fetch(
+            "SELECT (SELECT MIN(seq) FROM job_event), (SELECT MAX(seq) FROM job_event)"  # SQLite scans for both at once
+        )
         return (first or 0, last or 0)
 
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:

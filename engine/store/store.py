@@ -31,7 +31,6 @@ from engine.store.lane import Lane
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
-from engine.store.rows import CLAIM_COLUMNS, JOB_COLUMNS
 from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
 from engine.store.writes import BulkRequest, ChangeRequest, OperatorWrites
@@ -76,8 +75,8 @@ class Store:
         self.database = database
         self.clock = clock or SystemClock()
         self.reads = Reads(database)
-        self._operators = OperatorWrites(database.packed(JOB_COLUMNS))
-        self._workers = WorkerWrites(outbox, database.packed(CLAIM_COLUMNS))
+        self._operators = OperatorWrites(database)
+        self._workers = WorkerWrites(outbox, database)
         self._deliveries = DeliveryWrites()
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")

@@ -18,8 +18,8 @@ from engine import states
 from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
 from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
-from engine.store.database import Row, to_text
-from engine.store.rows import job_from_row
+from engine.store.database import Database, Row, to_text
+from engine.store.rows import JOB_COLUMNS, job_from_row
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
 
@@ -62,8 +62,9 @@ class BulkRequest:
 class OperatorWrites:
     """The handlers of what clients ask for."""
 
-    def __init__(self, job_columns: str) -> None:
-        self._job_columns = job_columns
+    def __init__(self, database: Database) -> None:
+        self._job_columns = database.packed(JOB_COLUMNS)
+        self._by_id = f"jobs{database.by_index('PRIMARY')}"
 
     async def create(self, unit: Unit, requests: Sequence[list[NewJob]]) -> list[list[Created] | SignalboxError]:
         """Each request is a list of jobs: all of them are created, or none."""
@@ -194,7 +195,7 @@ class OperatorWrites:
             answering.pop(JobStatus.RUNNING, None)  # a running job is its worker's to end
             statuses = ",".join(f"'{each.value}'" for each in answering)
             rows = await unit.transaction.fetch(
-                "SELECT id, status, attempt, tags IS NOT NULL, run_at FROM jobs "
+                f"SELECT id, status, attempt, tags IS NOT NULL, run_at FROM {self._by_id} "
                 f"WHERE id IN ({id_list(request.job_ids)}) AND status IN ({statuses}) "
                 f"ORDER BY id{unit.transaction.for_update}"
             )

@@ -1,7 +1,7 @@
 """MySQL's columns as the store wants them.
 
-It compares text without regard to case by default; names and keys differ by case here, as they do on SQLite. Statuses
-are ENUMs: still text to everyone who reads them, and one byte in each of the indexes that every change moves.
+It compares text without regard to case and trailing spaces by default; names and keys differ by both here, as they do
+on SQLite. Statuses are ENUMs: still text to everyone who reads them, and one byte in each of the indexes that every change moves.
 """
 
 from tortoise import migrations
@@ -17,7 +17,7 @@ class Migration(migrations.Migration):
     operations = [
         MySQLOnly(
             [
-                *(f"ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE utf8mb4_bin" for table in TABLES),
+                *(f"ALTER TABLE `{table}` CONVERT TO CHARACTER SET utf8mb4 COLLATE {{exact}}" for table in TABLES),
                 f"ALTER TABLE `jobs` MODIFY `status` {STATUS} NOT NULL",
                 f"ALTER TABLE `job_event` MODIFY `from_status` {STATUS}, MODIFY `to_status` {STATUS} NOT NULL",
             ]

@@ -1,0 +1,339 @@
+"""How the servers carry out our statements, on thousands of jobs: from an index in order, without sorts and full scans.
+
+A list is a union of branches, each of which must read its index in order and stop after a page; the server then sorts
+the few rows of all branches, which is the one sort that is allowed. Its input, ``<derived...>`` or ``<union...>`` in a
+plan, is no table.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import shutil
+import warnings
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import aiomysql
+import pytest
+from databases import ALL_DATABASES, OpenStore
+from makers import ERROR, claim, new_job, one_delivery
+
+from engine.records import Finish, TryResult
+from engine.states import Trigger
+from engine.store.claims import Heartbeat, Progress
+from engine.store.database import Transaction, to_text
+from engine.store.listing import (
+    JobFilter,
+    JobQuery,
+    ListStatement,
+    OrderField,
+    Page,
+    decode_cursor,
+    encode_cursor,
+    sort_key,
+)
+from engine.store.store import Store, database_for
+from models.connection import DatabaseURL
+from models.enums import DeliveryStatus, JobPriority, JobStatus
+
+JOBS = 6000
+NAMES = [f"task {index}" for index in range(40)]
+TAGS = [f"tag {index}" for index in range(10)]
+WEIGHTS = {
+    JobStatus.PENDING: 5,
+    JobStatus.SCHEDULED: 5,
+    JobStatus.QUEUED: 10,
+    JobStatus.RUNNING: 1,
+    JobStatus.COMPLETED: 70,
+    JobStatus.FAILED: 7,
+    JobStatus.CANCELLED: 2,
+}
+TABLES = "jobs, job_event, job_tag, webhook_delivery, webhook_try"
+
+
+async def fill(url: str) -> None:
+    """Jobs of all kinds, with their events, tags and deliveries, and the server's statistics of them."""
+    pick = random.Random(7)
+    store = Store(database_for(DatabaseURL.parse(url)), outbox=one_delivery)
+    await store.open()
+    try:
+        now = await store.database.now()
+        ids: list[int] = []
+        for _ in range(JOBS // 1000):
+            created = await store.create_jobs(
+                [
+                    new_job(
+                        pick.choice(NAMES),
+                        priority=pick.choice(list(JobPriority)),
+                        tags=pick.sample(TAGS, pick.randrange(3)),
+                        payload_text='{"some":"payload"}',
+                        run=True,
+                    )
+                    for _ in range(1000)
+                ]
+            )
+            ids += [each.job.id for each in created]
+        for _ in range(2):
+            finishes = [store.finish(Finish.completed(job, "1")) for job in await claim(store, 1000)]
+            await asyncio.gather(*finishes)
+        statuses = pick.choices(list(WEIGHTS), list(WEIGHTS.values()), k=len(ids))
+        async with store.database.transaction() as transaction:
+            for status in JobStatus:
+                for day in range(20):
+                    own = [job_id for job_id, each in zip(ids, statuses, strict=True) if each is status]
+                    chosen = [job_id for job_id in own if job_id % 20 == day]
+                    some = ",".join(map(str, chosen)) or "NULL"
+                    moment = to_text(now - timedelta(days=day, microseconds=pick.randrange(10**9)))
+                    run_at = "NULL" if day % 5 == 0 else f"'{moment}'"
+                    await transaction.execute(
+                        f"UPDATE jobs SET status='{status.value}', updated_at='{moment}', run_at={run_at} "
+                        f"WHERE id IN ({some})"
+                    )
+                    await transaction.execute(
+                        f"UPDATE job_tag SET updated_at='{moment}', run_at={run_at} WHERE job_id IN ({some})"
+                    )
+            moment = to_text(now - timedelta(minutes=1))
+            await transaction.execute(
+                "UPDATE webhook_delivery SET status='DELIVERED', next_try_at=NULL WHERE id % 20 NOT IN (1, 2)"
+            )
+            await transaction.execute("UPDATE webhook_delivery SET status='FAILED', next_try_at=NULL WHERE id % 20 = 3")
+            await transaction.execute(
+                f"UPDATE webhook_delivery SET next_try_at='{moment}' WHERE status='PENDING' AND id % 40 = 1"
+            )
+        if store.database.dialect == "mysql":
+            await store.database.fetch(f"ANALYZE TABLE {TABLES}")
+    finally:
+        await store.close()
+
+
+@dataclass(frozen=True)
+class Step:
+    """One table access of a plan."""
+
+    table: str
+    kind: str
+    key: str | None
+    extra: str
+
+
+class Planner:
+    """Records the statements of calls, and asks the server how it carries them out."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.recorded: list[tuple[str, Sequence[Any]]] = []
+        self._fetch = store.database.fetch
+        self._transaction = store.database.transaction
+        store.database.fetch = self._recording_fetch
+        store.database.transaction = self._recording_transaction
+
+    async def _recording_fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
+        self.recorded.append((sql, parameters))
+        return await self._fetch(sql, parameters)
+
+    @asynccontextmanager
+    async def _recording_transaction(self) -> AsyncIterator[Transaction]:
+        async with self._transaction() as transaction:
+            for name in ("fetch", "execute"):
+                setattr(transaction, name, self._recording(getattr(transaction, name)))
+            yield transaction
+
+    def _recording(self, call: Callable[..., Awaitable[Any]]) -> Callable[..., Awaitable[Any]]:
+        async def record(sql: str, parameters: Sequence[Any] = ()) -> Any:
+            self.recorded.append((sql, parameters))
+            return await call(sql, parameters)
+
+        return record
+
+    @property
+    def is_server(self) -> bool:
+        return self.store.database.dialect == "mysql"
+
+    def names(self, search: str) -> list[str]:
+        return [name for name in NAMES if search in name]
+
+    async def plans_of(self, *calls: Awaitable[Any]) -> list[tuple[str, list[Step]]]:
+        """The plan of each statement that ``calls`` run."""
+        self.recorded.clear()
+        await asyncio.gather(*calls)
+        statements = [each for each in self.recorded if each[0].startswith(("SELECT ", "UPDATE ", "DELETE ", "WITH "))]
+        return [(sql, await self.explain(sql, parameters)) for sql, parameters in statements]
+
+    async def explain(self, sql: str, parameters: Sequence[Any] = ()) -> list[Step]:
+        """The accesses to tables; what a union has gathered is none."""
+        if not self.is_server:
+            return _sqlite_steps(await self._fetch(f"EXPLAIN QUERY PLAN {sql}", parameters))
+        [(version,)] = await self._fetch("SELECT VERSION()")
+        is_mariadb = "MariaDB" in version
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", aiomysql.Warning)  # MySQL notes the statement as it understood it
+            rows = await self._fetch(f"EXPLAIN {'' if is_mariadb else 'FORMAT=TRADITIONAL '}{sql}", parameters)
+        if is_mariadb:
+            steps = [Step(row[2] or "", row[3] or "", row[5], row[9] or "") for row in rows]
+        else:
+            steps = [Step(row[2] or "", row[4] or "", row[6], row[11] or "") for row in rows]
+        return [step for step in steps if not step.table.startswith("<")]
+
+
+def _sqlite_steps(rows: Sequence[Sequence[Any]]) -> list[Step]:
+    """Sorts of the two sides of a merge, LEFT and RIGHT, are those of the union."""
+    details = {row[0]: row[3] for row in rows}
+    steps = []
+    for _id, parent, _unused, detail in rows:
+        kind, table, *_ = [*detail.split(), ""]
+        if kind in ("SCAN", "SEARCH") and table in TABLES.split(", "):
+            steps.append(Step(table, kind, detail, ""))
+        elif "TEMP B-TREE" in detail and details.get(parent) not in ("LEFT", "RIGHT"):
+            steps.append(Step("", kind, None, detail))
+    return steps
+
+
+SORTS = ("filesort", "temporary", "TEMP B-TREE")
+
+
+def assert_reads_by_index(sql: str, steps: Sequence[Step], *, may_walk: str | None = None) -> None:
+    """No step sorts, and none reads a whole table or index, but for the index ``may_walk``, in order and to a LIMIT."""
+    for step in steps:
+        assert not any(sort in step.extra for sort in SORTS), (sql, step)
+        is_whole = step.kind in ("ALL", "index", "SCAN")
+        assert not is_whole or (may_walk is not None and may_walk in str(step.key)), (sql, step)
+
+
+@pytest.fixture(scope="module", params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ALL_DATABASES])
+def filled_url(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A database of its own with ``JOBS`` jobs."""
+    if request.param == "sqlite":
+        path = tmp_path_factory.mktemp("plans") / "signalbox.db"
+        shutil.copyfile(request.getfixturevalue("sqlite_template"), path)
+        url = f"sqlite://{path}"
+    else:
+        url = request.getfixturevalue("servers").get(request.param).create()
+    asyncio.run(fill(url))
+    return url
+
+
+@pytest.fixture
+def database_url(filled_url: str) -> str:
+    return filled_url
+
+
+@pytest.fixture
+async def planner(open_store: OpenStore) -> Planner:
+    return Planner(await open_store(outbox=one_delivery))
+
+
+FILTERS = {
+    "none": JobFilter(),
+    "rare status": JobFilter(status=(JobStatus.QUEUED,)),
+    "frequent status": JobFilter(status=(JobStatus.COMPLETED,)),
+    "statuses": JobFilter(status=(JobStatus.FAILED, JobStatus.CANCELLED, JobStatus.COMPLETED)),
+    "priority": JobFilter(priority=(JobPriority.HIGH,)),
+    "status and priority": JobFilter(status=(JobStatus.COMPLETED,), priority=(JobPriority.LOW,)),
+    "task": JobFilter(task_name="task 3"),
+    "task and frequent status": JobFilter(task_name="task 3", status=(JobStatus.COMPLETED,)),
+    "task and rare status": JobFilter(task_name="task 3", status=(JobStatus.QUEUED,)),
+    "tag": JobFilter(tag="tag 3"),
+    "tag and status": JobFilter(tag="tag 3", status=(JobStatus.COMPLETED,)),
+    "search": JobFilter(search="task 1"),
+    "created": JobFilter(status=(JobStatus.COMPLETED,), created_after=datetime(2001, 1, 1, tzinfo=UTC)),
+}
+
+
+@pytest.mark.parametrize("is_descending", [True, False])
+@pytest.mark.parametrize("order", OrderField)
+async def test_every_branch_of_every_list(planner: Planner, order: OrderField, is_descending: bool) -> None:
+    reads = planner.store.reads
+    for name, where in FILTERS.items():
+        query = JobQuery(where, order, is_descending, Page(50))
+        jobs = (await reads.list_jobs(query)).jobs
+        assert jobs, name
+        edge = jobs[len(jobs) // 2]
+        cursor = encode_cursor(query, sort_key(query, edge), edge.id)
+        for page in (Page(50), Page(50, cursor), Page(50, is_backward=True), Page(50, cursor, is_backward=True)):
+            names = None if where.search is None else planner.names(where.search)
+            position = None if page.cursor is None else decode_cursor(query, cursor, "after")
+            statement = ListStatement(planner.store.database, replace(query, page=page), position, names, None).build()
+            steps = await planner.explain(statement.sql, statement.parameters)
+            is_by_age = order is OrderField.CREATED_AT and name == "none"
+            walked = ("PRIMARY" if planner.is_server else "SCAN jobs") if is_by_age else None
+            assert_reads_by_index(f"{name} {page}: {statement.sql}", steps, may_walk=walked)
+
+
+async def test_what_workers_ask(planner: Planner) -> None:
+    store = planner.store
+    for job in await claim(store, 6):
+        await store.finish(Finish.retried(job, ERROR, 0.0))
+    first, second = await claim(store, 12), await claim(store, 4)
+    beat = Heartbeat(1, 4, tuple((job.id, job.claim_token) for job in second), 30.0)
+    [due] = await store.claim_deliveries(1, 30.0)
+    pending = [job.id for job in (await store.reads.list_jobs(JobQuery(FILTERS["none"]))).jobs]
+    for calls in (
+        [claim(store, 10)],
+        [store.finish(Finish.completed(job, f'"{job.id}"')) for job in first[:6]],
+        [store.finish(Finish.completed(job, "1")) for job in first[6:9]],
+        [store.finish(Finish.retried(first[9], ERROR, 0.0)), store.finish(Finish.failed(first[10], ERROR))],
+        [store.finish(Finish.released(first[11]))],
+        [store.heartbeat(beat)],
+        [store.report_progress(Progress(second[0].id, second[0].claim_token, 0.5))],
+        [store.promote_due()],
+        [store.seconds_to_next_due()],
+        [store.claim_deliveries(10, 30.0)],
+        [store.record_try(TryResult(due, DeliveryStatus.DELIVERED, 1, 200, None, None))],
+        [store.reads.deliveries_of(pending[:10])],
+    ):
+        plans = await planner.plans_of(*calls)
+        assert plans
+        for sql, steps in plans:
+            assert_reads_by_index(sql, steps)
+
+
+async def test_what_clients_ask(planner: Planner) -> None:
+    store = planner.store
+    ids = [job.id for job in (await store.reads.list_jobs(JobQuery(JobFilter(status=(JobStatus.PENDING,))))).jobs]
+    frequent = JobFilter(status=(JobStatus.COMPLETED,))
+    for calls in (
+        [store.change_job(ids[0], Trigger.RUN), store.change_job(ids[1], Trigger.CANCEL)],
+        [store.change_jobs(JobFilter(ids=tuple(ids[2:5])), Trigger.RUN)],
+        [store.change_jobs(JobFilter(task_name="task 3", priority=(JobPriority.LOW,)), Trigger.RUN)],
+        [store.change_jobs(JobFilter(tag="tag 3", priority=(JobPriority.LOW,)), Trigger.RUN)],
+        [store.delete_job(ids[6])],
+        [store.reads.jobs_by_id(ids)],
+        [store.reads.matching_ids(FILTERS["statuses"], 100, 500)],
+        [store.reads.count_jobs(frequent)],
+        [store.create_jobs([new_job("task 1", idempotency_key=f"key {n}", digest="d") for n in range(3)])],
+    ):
+        plans = await planner.plans_of(*calls)
+        assert plans
+        for sql, steps in plans:
+            assert_reads_by_index(sql, steps)
+
+
+async def test_the_event_log(planner: Planner) -> None:
+    reads = planner.store.reads
+    _, last = await reads.log_bounds()
+    calls = [reads.events_after(last - 50, 100), reads.seqs_after(last - 50, 100), reads.events_of([5, 6, 7])]
+    plans = await planner.plans_of(*calls, reads.is_hole_open(last + 1, last + 2), reads.log_bounds())
+    assert len(plans) >= 4
+    for sql, steps in plans:
+        assert_reads_by_index(sql, steps)
+
+
+async def test_statistics_read_no_more_than_an_index(planner: Planner) -> None:
+    """Counting all jobs by status walks the smallest index once; nothing else in it does."""
+    for sql, steps in await planner.plans_of(planner.store.reads.stats()):
+        assert_reads_by_index(sql, steps, may_walk="jobs_" if "GROUP BY" in sql else None)
+
+
+@pytest.mark.parametrize("filled_url", ["mariadb", "mysql"], indirect=True)
+async def test_task_names_are_one_look_up_each(planner: Planner) -> None:
+    database = planner.store.database
+    async with database.transaction() as transaction:
+        await transaction.fetch("FLUSH STATUS")
+        names = await transaction.fetch(database.task_names)
+        status = await transaction.fetch("SHOW SESSION STATUS LIKE 'Handler_read%'")
+    assert len(names) == len(NAMES)
+    assert sum(int(count) for _name, count in status) < 3 * len(NAMES)
