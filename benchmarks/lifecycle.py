@@ -40,7 +40,7 @@ async def lifecycle(client: Client, jobs: int) -> tuple[float, float, float]:
     ran = time.perf_counter()
     assert count == jobs, count
     while (await client.run(UNFINISHED))["jobs"]["nodes"]:
-        await asyncio.sleep(0.02)
+        await asyncio.sleep(0.1)
     end = time.perf_counter()
     done = await completed(client)
     assert done == before + jobs, done

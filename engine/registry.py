@@ -123,6 +123,8 @@ class Task:
     takes_context: bool
     payload_model: type[BaseModel] | None = field(repr=False)
     model_argument: str | None = None
+    context_name: str | None = None
+    """The context's own parameter, where a payload could name it too."""
 
     @classmethod
     def declare(cls, name: str, function: Callable[..., Any], *, max_attempts: int, timeout_seconds: float) -> Task:
@@ -149,6 +151,7 @@ class Task:
             takes_context,
             model,
             model_argument,
+            _context_name(function) if takes_context else None,
         )
 
     def arguments(self, payload: Any) -> dict[str, Any]:
@@ -182,13 +185,10 @@ class Task:
 
     def _refuse_context_in(self, extra: dict[str, Any]) -> None:
         """A payload's key that is the context's own parameter would be a TypeError when the task is called."""
-        if not self.takes_context or not extra:
-            return
-        first = next(iter(inspect.signature(self.function).parameters.values()))
-        if first.name in extra and first.kind is not first.POSITIONAL_ONLY:
+        name = self.context_name
+        if name is not None and name in extra:
             raise InvalidInput(
-                f"payload.{first.name}: the task {self.name!r} has another use for this name.",
-                field=f"payload.{first.name}",
+                f"payload.{name}: the task {self.name!r} has another use for this name.", field=f"payload.{name}"
             )
 
     @property
@@ -319,6 +319,11 @@ def _read_signature(name: str, function: Callable[..., Any]) -> tuple[bool, type
     except (PydanticUserError, NameError, ValueError) as error:
         raise ConfigurationError(f"task {name!r}: a parameter cannot be checked: {error}") from error
     return takes_context, model, None
+
+
+def _context_name(function: Callable[..., Any]) -> str | None:
+    first = next(iter(inspect.signature(function).parameters.values()))
+    return None if first.kind is first.POSITIONAL_ONLY else first.name
 
 
 def _place(function: Callable[..., Any]) -> str:

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.records import ClaimedJob, Finish, NewDelivery
 from engine.store.database import Database, Row
-from engine.store.rows import CLAIM_COLUMNS, encode_error
+from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
@@ -98,7 +98,7 @@ class WorkerWrites:
                 id=int(row[0]),
                 task_name=row[1],
                 payload_text=row[2] or None,
-                priority=JobPriority(int(row[3])),
+                priority=PRIORITIES[row[3]],
                 attempt=int(row[4]) + 1,
                 max_attempts=int(row[5]),
                 timeout_seconds=float(row[6]),

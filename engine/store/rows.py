@@ -48,8 +48,8 @@ CLAIM_COLUMNS = (
 )
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 
-_STATUS = {status.value: status for status in JobStatus}
-_PRIORITY = {text: priority for priority in JobPriority for text in (priority.value, str(priority.value))}
+STATUSES = {status.value: status for status in JobStatus}
+PRIORITIES = {text: priority for priority in JobPriority for text in (priority.value, str(priority.value))}
 
 
 def encode_error(error: ErrorRecord | None) -> str | None:
@@ -94,8 +94,8 @@ def job_from_row(row: Sequence[Any]) -> JobRecord:
         int(id_),
         task_name,
         payload or None,
-        _PRIORITY[priority],
-        _STATUS[status],
+        PRIORITIES[priority],
+        STATUSES[status],
         orjson.loads(tags) if tags else [],
         int(attempt),
         int(max_attempts),
@@ -122,8 +122,8 @@ def event_from_row(row: Row) -> EventRecord:
     return EventRecord(
         seq,
         job_id,
-        _STATUS[from_status] if from_status else None,
-        _STATUS[to_status],
+        STATUSES[from_status] if from_status else None,
+        STATUSES[to_status],
         attempt,
         from_text(at),
         from_text(run_at) if run_at else None,

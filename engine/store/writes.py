@@ -19,7 +19,7 @@ from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
 from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
 from engine.store.database import Database, Row, to_text
-from engine.store.rows import JOB_COLUMNS, job_from_row
+from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
 
@@ -206,7 +206,7 @@ class OperatorWrites:
                     f"WHERE id IN ({id_list(row[0] for row in rows)})"
                 )
                 for job_id, status, attempt, _has_tags, run_at in rows:
-                    source = JobStatus(status)
+                    source = STATUSES[status]
                     unit.changed(
                         job_id,
                         source,
