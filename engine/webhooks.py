@@ -18,6 +18,7 @@ from datetime import datetime
 import orjson
 
 from engine.errors import ConfigurationError
+from engine.http_client import HttpError, check_url
 from engine.records import ClaimedJob, DueDelivery, Finish, NewDelivery
 from engine.store.unit import Unit
 from models.enums import JobPriority, JobStatus, WebhookEvent
@@ -40,12 +41,20 @@ class Receiver:
 
 
 class Receivers:
-    """Who is told. WEBHOOK_URL is one; a job's own ``webhookUrl`` is told of that job alone, unsigned."""
+    """Who is told. WEBHOOK_URL is one; a job's own ``webhookUrl`` is told of that job alone, unsigned.
+
+    Raises:
+        ConfigurationError: the URL or the secret cannot be used.
+    """
 
     def __init__(self, url: str | None = None, secret: str | None = None) -> None:
         self._settings: Receiver | None = None
+        keys = (decode_secret(secret),) if secret else ()
         if url is not None:
-            keys = (decode_secret(secret),) if secret else ()
+            try:
+                check_url(url)
+            except HttpError as error:
+                raise ConfigurationError(f"WEBHOOK_URL: {error}") from None
             self._settings = Receiver(url, frozenset({WebhookEvent.JOB_COMPLETED}), SETTINGS_ENDPOINT_ID, keys)
 
     def outbox(self, finish: Finish, unit: Unit) -> Sequence[NewDelivery]:

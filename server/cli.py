@@ -68,9 +68,9 @@ def serve(
             f"{host} is not a loopback address, and there are no API keys yet: anyone could run jobs. "
             "Listen on 127.0.0.1, put a proxy with authentication in front, or say --insecure."
         )
+    application = build(settings, task_sources=tasks or [], with_worker=not no_worker, slots=slots, grace_seconds=grace)
     if settings.database.dialect == "sqlite" or migrate:
         asyncio.run(_migrate(settings))
-    application = build(settings, task_sources=tasks or [], with_worker=not no_worker, slots=slots, grace_seconds=grace)
     _serve(build_app(application), application, host, port, grace)
 
 
@@ -197,8 +197,8 @@ def check(tasks: Tasks = None) -> None:
 
 async def _check_database(settings: Settings) -> str | None:
     store = Store(database_for(settings.database))
-    await store.database.open()
     try:
+        await store.database.open()
         async with asyncio.timeout(10):
             lacking = await store.missing_migrations()
         return f"lacks {', '.join(lacking)}; run `signalbox migrate`" if lacking else None

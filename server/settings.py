@@ -132,8 +132,9 @@ def _refuse_unknown_names() -> None:
     known = names()
     for name in sorted(given):
         if name.startswith(PREFIX) and name not in known:
-            near = difflib.get_close_matches(name, known, 1)
+            endings = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
+            near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, 1)
             raise ConfigurationError(
                 f"{name} is not a setting"
-                + (f"; did you mean {near[0]}?" if near else f"; there are {', '.join(known)}")
+                + (f"; did you mean {PREFIX}{near[0]}?" if near else f"; there are {', '.join(known)}")
             )

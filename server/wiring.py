@@ -7,6 +7,8 @@ UNAVAILABLE until it is there. Loops start at once and find it by themselves.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from dataclasses import dataclass, field
 
 import structlog
@@ -128,8 +130,12 @@ async def migrate_now(settings: Settings) -> list[str]:
     """
     url = settings.database
     try:
+        if url.dialect == "sqlite":
+            # Tortoise waits for ever once a first connection has failed, so a file that cannot be opened is found here.
+            with contextlib.closing(sqlite3.connect(url.database, timeout=10)) as file:
+                file.execute("PRAGMA schema_version")
         return await migrate(url)
-    except (BaseORMException, OSError, TimeoutError) as error:
+    except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
         reason = error.__cause__ or error
         raise ConfigurationError(f"The database {url.display} cannot be migrated: {reason}") from error
     except Exception as error:
