@@ -119,6 +119,7 @@ class Worker(Service):
         await super().stop()
         await self._release_buffer()
         if self._running:
+            log.info("worker.draining", running=len(self._running), grace_seconds=self.grace_seconds)
             await asyncio.wait(list(self._running.values()), timeout=self.grace_seconds)
         for running in list(self._running.values()):
             running.cancel()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ipaddress
 import signal
 import sys
@@ -14,13 +15,12 @@ import uvicorn
 from starlette.applications import Starlette
 
 from engine.errors import ConfigurationError, Unavailable
-from engine.store.store import Store, database_for
 from resolvers.root import sdl
 from server.app import build_app
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.version import VERSION
-from server.wiring import Application, build, migrate_now
+from server.wiring import Application, build, lacking_migrations, migrate_now
 
 log = structlog.get_logger("signalbox.cli")
 cli = typer.Typer(
@@ -71,6 +71,8 @@ def serve(
     application = build(settings, task_sources=tasks or [], with_worker=not no_worker, slots=slots, grace_seconds=grace)
     if settings.database.dialect == "sqlite" or migrate:
         asyncio.run(_migrate(settings))
+    else:
+        asyncio.run(_refuse_unmigrated(settings))
     _serve(build_app(application), application, host, port, grace)
 
 
@@ -89,7 +91,10 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         server_header=False,
     )
     server = Server(config, application)
-    server.run()
+    try:
+        server.run()
+    except SystemExit:  # with uvicorn's own code: the port is taken, say
+        raise SystemExit(1) from None
     if not server.started:
         raise SystemExit(1)
 
@@ -135,6 +140,8 @@ def worker(
     application = build(settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, with_api=False)
     if settings.database.dialect == "sqlite":
         asyncio.run(_migrate(settings))
+    else:
+        asyncio.run(_refuse_unmigrated(settings))
     asyncio.run(_work(application))
 
 
@@ -196,16 +203,21 @@ def check(tasks: Tasks = None) -> None:
 
 
 async def _check_database(settings: Settings) -> str | None:
-    store = Store(database_for(settings.database))
+    """What is not in order; None when all is."""
     try:
-        await store.database.open()
-        async with asyncio.timeout(10):
-            lacking = await store.missing_migrations()
-        return f"lacks {', '.join(lacking)}; run `signalbox migrate`" if lacking else None
-    except (Unavailable, TimeoutError) as error:
+        lacking = await lacking_migrations(settings)
+    except Unavailable as error:
         return f"cannot be reached ({error})"
-    finally:
-        await store.database.close()
+    return f"lacks {', '.join(lacking)}; run `signalbox migrate`" if lacking else None
+
+
+async def _refuse_unmigrated(settings: Settings) -> None:
+    """A database that is away may come later. One that lacks migrations is for people to see to."""
+    with contextlib.suppress(Unavailable):
+        if lacking := await lacking_migrations(settings):
+            raise ConfigurationError(
+                f"The database {settings.database.display} lacks {', '.join(lacking)}; run `signalbox migrate`."
+            )
 
 
 def _is_loopback(host: str) -> bool:

@@ -26,6 +26,7 @@ from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
 from engine.webhooks import Receivers
 from engine.worker import Worker
+from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
 from server.settings import Settings
@@ -130,10 +131,7 @@ async def migrate_now(settings: Settings) -> list[str]:
     """
     url = settings.database
     try:
-        if url.dialect == "sqlite":
-            # Tortoise waits for ever once a first connection has failed, so a file that cannot be opened is found here.
-            with contextlib.closing(sqlite3.connect(url.database, timeout=10)) as file:
-                file.execute("PRAGMA schema_version")
+        _try_to_open(url)
         return await migrate(url)
     except (BaseORMException, sqlite3.Error, OSError, TimeoutError) as error:
         reason = error.__cause__ or error
@@ -142,3 +140,28 @@ async def migrate_now(settings: Settings) -> list[str]:
         if type(error).__module__.startswith("pymysql"):
             raise ConfigurationError(f"The database {url.display} cannot be migrated: {error}") from error
         raise
+
+
+async def lacking_migrations(settings: Settings) -> list[str]:
+    """The migrations that the database lacks.
+
+    Raises:
+        Unavailable: it cannot be reached, or not within 10 s.
+    """
+    store = Store(database_for(settings.database))
+    try:
+        _try_to_open(settings.database)
+        await store.database.open()
+        async with asyncio.timeout(10):
+            return await store.missing_migrations()
+    except (sqlite3.Error, TimeoutError) as error:
+        raise Unavailable(str(error) or "it does not answer") from error
+    finally:
+        await store.database.close()
+
+
+def _try_to_open(url: DatabaseURL) -> None:
+    """Find here that a SQLite file cannot be opened: Tortoise waits for ever once a first connection has failed."""
+    if url.dialect == "sqlite":
+        with contextlib.closing(sqlite3.connect(url.database, timeout=10)) as file:
+            file.execute("PRAGMA schema_version")
