@@ -7,6 +7,7 @@ import os
 import platform
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -90,6 +91,33 @@ async def serving(database_url: str, *arguments: str, **environment: str) -> Asy
                 process.wait()
 
 
+async def connect(database_url: str) -> Any:
+    """A connection to a MySQL database that a benchmark is given."""
+    import aiomysql
+
+    from models.connection import DatabaseURL
+
+    url = DatabaseURL.parse(database_url)
+    return await aiomysql.connect(
+        host=url.host, port=url.port, user=url.user, password=url.password, db=url.database, autocommit=True
+    )
+
+
+async def server_name(database_url: str) -> str:
+    """What answers at a URL, with its version."""
+    if database_url == "sqlite":
+        return f"SQLite {sqlite3.sqlite_version}"
+    connection = await connect(database_url)
+    try:
+        async with connection.cursor() as cursor:
+            await cursor.execute("SELECT VERSION()")
+            [version] = await cursor.fetchone()
+    finally:
+        connection.close()
+    number, _, kind = version.partition("-")
+    return f"{'MariaDB' if 'MariaDB' in kind else 'MySQL'} {number}"
+
+
 async def empty(database_url: str) -> None:
     """Remove every job from a MySQL database that a benchmark is given."""
     if database_url == "sqlite":
@@ -97,13 +125,8 @@ async def empty(database_url: str) -> None:
     from models.connection import DatabaseURL
     from models.migrate import migrate
 
-    url = DatabaseURL.parse(database_url)
-    await migrate(url)
-    import aiomysql
-
-    connection = await aiomysql.connect(
-        host=url.host, port=url.port, user=url.user, password=url.password, db=url.database, autocommit=True
-    )
+    await migrate(DatabaseURL.parse(database_url))
+    connection = await connect(database_url)
     try:
         async with connection.cursor() as cursor:
             for table in ("jobs", "job_event", "job_tag", "webhook_delivery", "webhook_try", "worker", "task"):

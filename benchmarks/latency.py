@@ -16,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import aiohttp
 
-from benchmarks.harness import Client, empty, machine, serving
+from benchmarks.harness import Client, empty, machine, server_name, serving
 
 CREATE = 'mutation { createJob(input: {taskName: "simulate", run: true}) { job { id } } }'
 WATCH = "subscription { jobStatusChanged(status: [COMPLETED]) { job { id status } } }"
@@ -58,7 +58,7 @@ async def main() -> None:
         async with serving(url) as client:
             found = sorted(await measure(client, options.jobs))
         p50, p99 = statistics.median(found), found[int(len(found) * 0.99) - 1]
-        print(f"{url.partition('://')[0]}: p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(found)} jobs)")
+        print(f"{await server_name(url)}: p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(found)} jobs)")
 
 
 if __name__ == "__main__":

@@ -13,40 +13,67 @@ import asyncio
 import statistics
 import sys
 import time
+from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from aiohttp import web
 
-from benchmarks.harness import Client, empty, free_port, machine, serving
+from benchmarks.harness import Client, empty, free_port, machine, server_name, serving
 
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 RUN = "mutation { runJobs(filter: {status: [PENDING]}) { count } }"
 UNFINISHED = "{ jobs(status: [PENDING, SCHEDULED, QUEUED, RUNNING], first: 1) { nodes { id } } }"
-PAGE = """query($after: String) { jobs(status: [COMPLETED], first: 50, after: $after) {
-  nodes { id events { to } deliveries { status tries { responseStatus } } } pageInfo { hasNextPage endCursor } } }"""
+PAGE = """query($after: String) { jobs(status: [COMPLETED], first: 100, after: $after) {
+  nodes { id events { to at } deliveries { id } } pageInfo { hasNextPage endCursor } } }"""
 
 
-async def lifecycle(client: Client, jobs: int) -> tuple[float, float, float, float]:
-    """Jobs a second: created, made QUEUED, finished from the runJobs call to the last COMPLETED, and finished by
-    themselves, from when runJobs has returned (some have finished by then; they do not count)."""
-    before = await completed(client)
+@dataclass
+class Rates:
+    """Jobs a second."""
+
+    created: float
+    run: float
+    finished: float
+    """From the call of runJobs to the last COMPLETED."""
+    drained: float
+    """After the last job became QUEUED: how fast what was left then was finished, by the log's own times."""
+
+
+async def work_off(client: Client, jobs: int) -> tuple[float, float]:
+    """Create jobs, run them, wait for their end; when all were created, and when all were run."""
     inputs = [{"taskName": "simulate", "payload": {"email": f"{n}@example.test"}} for n in range(1000)]
-    start = time.perf_counter()
     for _ in range(jobs // 1000):
         await client.run(CREATE, inputs=inputs)
     created = time.perf_counter()
     count = (await client.run(RUN))["runJobs"]["count"]
     ran = time.perf_counter()
     assert count == jobs, count
-    early = await completed(client) - before
     while (await client.run(UNFINISHED))["jobs"]["nodes"]:
-        await asyncio.sleep(0.1)
-    end = time.perf_counter()
+        await asyncio.sleep(0.2)
+    return created, ran
+
+
+async def lifecycle(client: Client, jobs: int, deliveries: int) -> Rates:
+    """Create, run and wait; then read all of it back and check it."""
+    before = await completed(client)
+    start = time.perf_counter()
+    created, ran = await work_off(client, jobs)
     done = await completed(client)
     assert done == before + jobs, done
-    return jobs / (created - start), jobs / (ran - created), jobs / (end - created), (jobs - early) / (end - ran)
+    lives = await read_back(client, jobs, deliveries)
+    called = min(life["QUEUED"] for life in lives)
+    queued = max(life["QUEUED"] for life in lives)
+    ends = [life["COMPLETED"] for life in lives]
+    late = [end for end in ends if end > queued]
+    return Rates(
+        jobs / (created - start),
+        jobs / (ran - created),
+        jobs / (max(ends) - called),
+        len(late) / (max(late) - queued) if late else jobs / (max(ends) - called),
+    )
 
 
 async def completed(client: Client) -> int:
@@ -54,9 +81,10 @@ async def completed(client: Client) -> int:
     return int(data["jobs"]["totalCount"])
 
 
-async def check(client: Client, jobs: int, deliveries: int) -> None:
-    """Exactly four events each, and so many deliveries."""
+async def read_back(client: Client, jobs: int, deliveries: int) -> list[dict[str, float]]:
+    """When each of the newest ``jobs`` reached each status. Each must have exactly four events, and its deliveries."""
     seen: set[str] = set()
+    lives: list[dict[str, float]] = []
     after = None
     while len(seen) < jobs:
         page = (await client.run(PAGE, after=after))["jobs"]
@@ -65,29 +93,30 @@ async def check(client: Client, jobs: int, deliveries: int) -> None:
             seen.add(node["id"])
             assert [event["to"] for event in node["events"]] == ["PENDING", "QUEUED", "RUNNING", "COMPLETED"], node
             assert len(node["deliveries"]) == deliveries, node
+            lives.append({each["to"]: datetime.fromisoformat(each["at"]).timestamp() for each in node["events"]})
         after = page["pageInfo"]["endCursor"]
-        if not page["pageInfo"]["hasNextPage"]:
-            break
-    assert len(seen) >= jobs, len(seen)
+        assert page["pageInfo"]["hasNextPage"] or len(seen) >= jobs, len(seen)
+    return lives[:jobs]
 
 
 async def measure(url: str, jobs: int, runs: int, *, receiver: str | None = None, finished: int = 0) -> float:
     await empty(url)
     environment = {"WEBHOOK_URL": receiver, "SIGNALBOX_WEBHOOK_ALLOW": "127.0.0.1"} if receiver else {}
+    deliveries = 1 if receiver else 0
     async with serving(url, **environment) as client:
         while await completed(client) < finished:
-            await lifecycle(client, 20_000)
-        rates = [await lifecycle(client, jobs) for _ in range(runs)]
-        created, ran, done, alone = (statistics.median(column) for column in zip(*rates, strict=True))
-        await check(client, jobs, 1 if receiver else 0)
-        name = url.partition(":")[0] if url == "sqlite" else url.partition("://")[0]
-        note = " with a webhook" if receiver else f" after {finished} finished jobs" if finished else ""
-        print(
-            f"{name}{note}: created {created:,.0f}/s, run {ran:,.0f}/s, finished {done:,.0f}/s while being run, "
-            f"{alone:,.0f}/s after (medians of {runs}; after: {', '.join(f'{rate[3]:,.0f}' for rate in rates)}); "
-            f"all COMPLETED, four events{' and one delivery' if receiver else ''} each"
-        )
-        return alone
+            await work_off(client, 20_000)
+        rates = [await lifecycle(client, jobs, deliveries) for _ in range(runs)]
+    note = " with a webhook" if receiver else f" after {finished:,} finished jobs" if finished else ""
+    drained = statistics.median(each.drained for each in rates)
+    print(
+        f"{await server_name(url)}{note}: created {statistics.median(each.created for each in rates):,.0f}/s, "
+        f"run {statistics.median(each.run for each in rates):,.0f}/s, "
+        f"finished {drained:,.0f}/s once all were QUEUED ({', '.join(f'{each.drained:,.0f}' for each in rates)}), "
+        f"{statistics.median(each.finished for each in rates):,.0f}/s from the call of runJobs (medians of {runs}); "
+        f"all COMPLETED, four events{' and one delivery' if receiver else ''} each"
+    )
+    return drained
 
 
 async def main() -> None:
@@ -103,7 +132,7 @@ async def main() -> None:
         base = await measure(url, options.jobs, options.runs)
         if options.finished:
             full = await measure(url, options.jobs, options.runs, finished=options.finished)
-            print(f"  ratio full/empty {full / base:.2f}")
+            print(f"  ratio of the rates, full to empty: {full / base:.2f}")
         if options.webhook:
             app = web.Application()
 

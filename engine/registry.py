@@ -179,9 +179,11 @@ class Task:
             raise InvalidInput(f"{place}: {first['msg']}, for the task {self.name!r}{others}.", field=place) from None
         if self.model_argument is not None:
             return {self.model_argument: checked}
-        extra = checked.model_extra or {}
+        extra = checked.model_extra
+        if not extra:
+            return dict(checked.__dict__)
         self._refuse_context_in(extra)
-        return {name: getattr(checked, name) for name in type(checked).model_fields} | extra
+        return checked.__dict__ | extra
 
     def _refuse_context_in(self, extra: dict[str, Any]) -> None:
         """A payload's key that is the context's own parameter would be a TypeError when the task is called."""

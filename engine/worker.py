@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 import os
 import socket
 from collections import deque
-from collections.abc import Coroutine
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import structlog
 
@@ -31,15 +29,18 @@ from engine.service import Service
 from engine.store.claims import ClaimRequest, Heartbeat, Progress
 from engine.store.store import Store
 from engine.store.unit import Unit
+from engine.threads import DaemonThreads
 
 log = structlog.get_logger("signalbox.worker")
 
 LEASE_SECONDS = 30.0
 HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.5
-LONGEST_PREFETCH = 500
-PREFETCH_SECONDS = 0.1
-"""At most so much work, at the present rate, is claimed ahead of the slots."""
+MAX_CLAIM = 500
+"""One claim takes at most so many: its rows are locked, and its transaction grows with it."""
+LONGEST_PREFETCH = 1000
+PREFETCH_SECONDS = 0.12
+"""At most so much work, at the present rate, is claimed ahead of the slots: it lasts for two transactions."""
 
 
 class Rate:
@@ -94,13 +95,14 @@ class Worker(Service):
         self.pid = os.getpid()
         self._store = store
         self._registry = registry
-        self._threads = ThreadPoolExecutor(slots, thread_name_prefix="task")
-        self._reports = Reports(self)
-        self._attempts = Attempts(registry, self._reports, self._threads)
+        self._attempts = Attempts(registry, Said(self), DaemonThreads("task"))
+        self._reports: set[asyncio.Future[bool]] = set()
         self._buffer: deque[ClaimedJob] = deque()
         self._running: dict[int, asyncio.Task[None]] = {}
         self._held: dict[int, ClaimedJob] = {}
         self._lost: set[int] = set()
+        self._prefetch = 0
+        self._asked_for = 0
         self._may_be_more = True
         self._draining = False
         self._rate = Rate(self.clock)
@@ -125,8 +127,8 @@ class Worker(Service):
             running.cancel()
         if self._running:
             await asyncio.gather(*self._running.values(), return_exceptions=True)
+        await self._settle_reports()
         await self.heart.stop()
-        self._threads.shutdown(wait=False, cancel_futures=True)
         if self.id is not None:
             try:
                 await self._store.unregister_worker(self.id)
@@ -175,23 +177,29 @@ class Worker(Service):
         if limit <= 0 or self._draining:
             return None
         self._may_be_more = False
-        request = ClaimRequest(worker_id, f"{self.host}:{self.pid}/{worker_id}", limit, self.lease_seconds)
+        name = f"{self.host}:{self.pid}/{worker_id}"
+        request = ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now)
         jobs = await self._store.claim(request)
         for job in jobs:
             self._held[job.id] = job
         self._buffer.extend(jobs)
         self._fill_slots()
-        if len(jobs) == limit:
+        if jobs and len(jobs) == self._asked_for:
             self._may_be_more = True
         return 0.0 if self._may_be_more and self._wanted() > 0 else None
 
+    def _wanted_now(self) -> int:
+        """Asked when the claim's transaction begins: by then more slots are free than when it was queued."""
+        wanted = 0 if self._draining else self._prefetch + self.is_free - len(self._buffer)
+        self._asked_for = min(MAX_CLAIM, max(0, wanted))
+        return self._asked_for
+
     def _wanted(self) -> int:
-        prefetch = min(LONGEST_PREFETCH, int(self._rate.measure() * PREFETCH_SECONDS))
-        wanted = self.is_free + prefetch - len(self._buffer)
-        # Ask when it is worth a statement: a slot is free, or the buffer is half empty.
-        if len(self._buffer) > prefetch // 2 and self.is_free <= 0:
-            return 0
-        return wanted
+        """How many to claim now: none before it is worth a statement."""
+        self._prefetch = min(LONGEST_PREFETCH, int(self._rate.measure() * PREFETCH_SECONDS))
+        is_free = self.slots - len(self._running)
+        wanted = is_free + self._prefetch - len(self._buffer)
+        return wanted if is_free > 0 or wanted > self._prefetch // 8 else 0
 
     def _committed(self, unit: Unit) -> None:
         if unit.became_queued and not self._draining:
@@ -200,10 +208,13 @@ class Worker(Service):
                 self.wake()
 
     def _fill_slots(self) -> None:
-        loop = asyncio.get_running_loop()
-        while self._buffer and self.is_free > 0 and not self._draining:
-            job = self._buffer.popleft()
-            self._running[job.id] = loop.create_task(self._run(job), context=contextvars.Context())
+        buffer, running = self._buffer, self._running
+        if not buffer or self._draining:
+            return
+        create_task = asyncio.get_running_loop().create_task
+        while buffer and len(running) < self.slots:
+            job = buffer.popleft()
+            running[job.id] = create_task(self._run(job), context=contextvars.Context())
 
     async def _run(self, job: ClaimedJob) -> None:
         try:
@@ -216,36 +227,45 @@ class Worker(Service):
         finally:
             self._running.pop(job.id, None)
         self._rate.note()
+        if job.id in self._lost:
+            self._forget(job)
+        else:
+            self._hand_in(finish)
         self._fill_slots()
         if self._may_be_more and not self._draining and self._wanted() > 0:
             self.wake()
-        if job.id in self._lost:
-            self._forget(job)
-            return
-        report = self._report_end(job, finish)
-        if self._draining:
-            await report
-        else:
-            self._reports.keep(report)
 
-    async def _report_end(self, job: ClaimedJob, finish: Finish) -> None:
-        try:
-            if not await self._store.finish(finish):
-                log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
-        except Unavailable:
+    def _hand_in(self, finish: Finish) -> None:
+        """Tell the store how an attempt ended, and do not wait for it: the slot is free."""
+        report = self._store.report(finish)
+        self._reports.add(report)
+        report.add_done_callback(functools.partial(self._handed_in, finish))
+
+    def _handed_in(self, finish: Finish, report: asyncio.Future[bool]) -> None:
+        self._reports.discard(report)
+        job = finish.job
+        self._forget(job)
+        if report.cancelled() or isinstance(report.exception(), Unavailable):
             log.warning("worker.finish_unreported", job=job.id, attempt=job.attempt)
-        finally:
-            self._forget(job)
+        elif (error := report.exception()) is not None:
+            log.error("worker.finish_failed", job=job.id, attempt=job.attempt, exc_info=error)
+        elif not report.result():
+            log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
 
     def _forget(self, job: ClaimedJob) -> None:
         self._held.pop(job.id, None)
         self._lost.discard(job.id)
 
+    async def _settle_reports(self) -> None:
+        """Wait for the reports under way."""
+        while self._reports:
+            await asyncio.wait(list(self._reports))
+
     async def _release_buffer(self) -> None:
-        waiting, self._buffer = list(self._buffer), deque()
-        if waiting:
-            await asyncio.gather(*[self._report_end(job, Finish.released(job)) for job in waiting])
-        await self._reports.settle()
+        waiting, self._buffer = self._buffer, deque()
+        for job in waiting:
+            self._hand_in(Finish.released(job))
+        await self._settle_reports()
 
     def lose(self, job_ids: set[int]) -> None:
         """Interrupt attempts whose claim is another's by now; they report nothing."""
@@ -300,12 +320,11 @@ class Heart(Service):
                 await self._worker._store.report_progress(Progress(job_id, job.claim_token, fraction))
 
 
-class Reports:
-    """What tasks say while they run, and the reports of their ends that are under way."""
+class Said:
+    """What tasks say while they run."""
 
     def __init__(self, worker: Worker) -> None:
         self._worker = worker
-        self._under_way: set[asyncio.Task[None]] = set()
 
     def log(self, job_id: int, attempt: int, level: str, message: str) -> None:
         """One line from a task; to this process's log, until jobs keep logs of their own."""
@@ -313,17 +332,6 @@ class Reports:
 
     def progress(self, job_id: int, fraction: float) -> None:
         self._worker.heart.progress[job_id] = fraction
-
-    def keep(self, report: Coroutine[Any, Any, None]) -> None:
-        """Let a report go on by itself: its slot is free."""
-        task = asyncio.get_running_loop().create_task(report, context=contextvars.Context())
-        self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
-
-    async def settle(self) -> None:
-        """Wait for the reports under way."""
-        if self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
 
 
 def _token(job: ClaimedJob | None) -> int | None:

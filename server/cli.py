@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import gc
 import ipaddress
 import signal
 import sys
+from collections.abc import Coroutine
 from typing import Annotated, Any, NoReturn
 
 import structlog
 import typer
 import uvicorn
 from starlette.applications import Starlette
+from uvicorn.loops.auto import auto_loop_factory
 
 from engine.errors import ConfigurationError, Unavailable
 from resolvers.root import sdl
@@ -110,6 +113,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if not self.started:
             return
+        spare_the_collector()
         application = self._application
         ports = [each.getsockname()[1] for server in self.servers for each in server.sockets]
         log.info(
@@ -142,7 +146,20 @@ def worker(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
-    asyncio.run(_work(application))
+    _run(_work(application))
+
+
+def _run(work: Coroutine[Any, Any, None]) -> None:
+    """On uvloop, as the server is."""
+    with asyncio.Runner(loop_factory=auto_loop_factory()) as runner:
+        runner.run(work)
+
+
+def spare_the_collector() -> None:
+    """What was made at the start stays: a full collection would look at all of it, and everything waits meanwhile."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)
 
 
 async def _work(application: Application) -> None:
@@ -157,6 +174,7 @@ async def _work(application: Application) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told_to_stop)
     await application.start()
+    spare_the_collector()
     log.info(
         "worker.ready",
         version=VERSION,

@@ -25,12 +25,16 @@ PROMOTE_LIMIT = 500
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
-    """Ask for up to ``limit`` jobs on behalf of a worker, for ``lease_seconds``."""
+    """Ask for up to ``limit`` jobs on behalf of a worker, for ``lease_seconds``.
+
+    ``wanted``, if given, is asked for a smaller number when the transaction begins.
+    """
 
     worker_id: int
     worker_name: str
     limit: int
     lease_seconds: float
+    wanted: Callable[[], int] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,12 +71,13 @@ class WorkerWrites:
         return [await self._claim(unit, request) for request in requests]
 
     async def _claim(self, unit: Unit, request: ClaimRequest) -> list[ClaimedJob]:
-        if request.limit <= 0:
+        limit = request.limit if request.wanted is None else min(request.limit, request.wanted())
+        if limit <= 0:
             return []
         transaction = unit.transaction
         rows = await transaction.fetch(
             f"SELECT {self._claimable} WHERE status='QUEUED' ORDER BY priority, id "
-            f"LIMIT {request.limit}{transaction.skip_locked}"
+            f"LIMIT {limit}{transaction.skip_locked}"
         )
         if not rows:
             return []
@@ -95,18 +100,18 @@ class WorkerWrites:
             jobs = [row for row in jobs if int(row[0]) in owned]
         claimed = [
             ClaimedJob(
-                id=int(row[0]),
-                task_name=row[1],
-                payload_text=row[2] or None,
-                priority=PRIORITIES[row[3]],
-                attempt=int(row[4]) + 1,
-                max_attempts=int(row[5]),
-                timeout_seconds=float(row[6]),
-                webhook_url=row[7] or None,
-                has_tags=bool(row[8]),
-                claim_token=token,
+                int(id_),
+                task_name,
+                payload or None,
+                PRIORITIES[priority],
+                int(attempt) + 1,
+                int(max_attempts),
+                float(timeout_seconds),
+                webhook_url or None,
+                bool(tags),
+                token,
             )
-            for row in jobs
+            for id_, task_name, payload, priority, attempt, max_attempts, timeout_seconds, webhook_url, tags in jobs
         ]
         for job in claimed:
             unit.changed(job.id, JobStatus.QUEUED, JobStatus.RUNNING, job.attempt, worker=request.worker_name)

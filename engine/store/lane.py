@@ -33,7 +33,7 @@ Result = TypeVar("Result")
 
 MAX_WEIGHT = 1000
 MAX_COLLISIONS = 20
-WORTH_A_SECOND = 100
+WORTH_A_SECOND = 250
 """Rows that must be waiting before a second transaction is begun: small ones cost a fsync and gain nothing."""
 GRACE_SECONDS = 1.0
 """How far beyond its patience an operation may wait for its turn."""

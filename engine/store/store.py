@@ -6,6 +6,7 @@ change does not hold up the claims. Reads go straight to the database.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -180,10 +181,13 @@ class Store:
         )
         return claimed
 
-    async def finish(self, finish: Finish) -> bool:
+    def report(self, finish: Finish) -> asyncio.Future[bool]:
         """Report the end of an attempt; False when the claim was lost. Waits for the database as long as it takes."""
-        accepted: bool = await self._workers_lane.submit(self._workers.finish, finish, patience_seconds=None)
-        return accepted
+        return self._workers_lane.submit(self._workers.finish, finish, patience_seconds=None)
+
+    async def finish(self, finish: Finish) -> bool:
+        """``report``, and wait for the answer."""
+        return await self.report(finish)
 
     async def heartbeat(self, beat: Heartbeat) -> set[int]:
         held: set[int] = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)
