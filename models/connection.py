@@ -51,7 +51,8 @@ class DatabaseURL:
             return cls(
                 "mysql", name, parts.hostname, port, unquote(parts.username or ""), unquote(parts.password or "")
             )
-        raise ValueError(f"DATABASE_URL: {scheme or url!r} is not known; use sqlite://FILE or mysql://...")
+        given = f"{scheme!r} is not known" if separator else "there is no ://"  # what there is may be a password
+        raise ValueError(f"DATABASE_URL: {given}; use sqlite://FILE or mysql://user:password@host:3306/name")
 
     @property
     def display(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from contextlib import ExitStack
@@ -11,14 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from databases import ALL_DATABASES, REQUIRE_VARIABLE, SERVERS, Missing, OpenStore, Server, checked_out
+from databases import ALL_DATABASES, SERVERS, OpenStore, Server, checked_out
 from eventually import eventually
+from requirements import NOT_TESTED, Missing, give_up
 
 from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
-
-NOT_TESTED = pytest.StashKey[dict[str, str]]()
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -43,15 +41,14 @@ class Servers:
     def get(self, name: str) -> Server:
         """The server, or the end of the test that asked."""
         label, source = SERVERS[name]
-        not_tested = self._config.stash[NOT_TESTED]
-        if name not in self._found and label not in not_tested:
+        remedy = self._config.stash[NOT_TESTED].get(label)
+        if name not in self._found and remedy is None:
             try:
                 self._found[name] = self._stack.enter_context(source())
             except Missing as missing:
-                not_tested[label] = str(missing)
-        if label in not_tested:
-            give_up = pytest.fail if os.environ.get(REQUIRE_VARIABLE) == "1" else pytest.skip
-            give_up(f"no {label} here: {not_tested[label]}")
+                remedy = str(missing)
+        if remedy is not None:
+            give_up(self._config, label, remedy)
         return self._found[name]
 
 

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pymysql
+from requirements import Missing
 
 from engine.store.mysql import MySQLDatabase
 from engine.store.sqlite import SqliteDatabase
@@ -28,15 +29,10 @@ from models.migrate import migrate
 
 MARIADB_VARIABLE = "SIGNALBOX_TEST_MARIADB_URL"
 MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
-REQUIRE_VARIABLE = "SIGNALBOX_TEST_REQUIRE"
 START_SECONDS = 60.0
 TABLES = ("job_tag", "job_event", "webhook_try", "webhook_delivery", "worker", "task", "jobs")
 OpenStore = Callable[..., Awaitable[Store]]
 """Opens a store on the test's database, or on the URL that it is given."""
-
-
-class Missing(Exception):
-    """A database that cannot be tested on here; the message says what would bring it."""
 
 
 @dataclass(slots=True)
@@ -63,12 +59,13 @@ class Server:
             for statement in statements:
                 cursor.execute(statement)
 
-    def create(self) -> str:
-        """A new, migrated database: its URL."""
+    def create(self, *, is_migrated: bool = True) -> str:
+        """A new database: its URL."""
         name = f"signalbox_test_{secrets.token_hex(6)}"
         self.execute(f"CREATE DATABASE {name}")
         self._made.append(name)
-        asyncio.run(migrate(replace(self.url, database=name)))
+        if is_migrated:
+            asyncio.run(migrate(replace(self.url, database=name)))
         return self.url_of(name)
 
     def empty(self) -> str:

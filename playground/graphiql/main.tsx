@@ -3,8 +3,9 @@
 import './workers';
 
 import { pick, useGraphiQL, useGraphiQLActions } from '@graphiql/react';
-import { createGraphiQLFetcher, type Fetcher } from '@graphiql/toolkit';
+import { createGraphiQLFetcher, type Fetcher, type FetcherParams } from '@graphiql/toolkit';
 import { GraphiQL } from 'graphiql';
+import { type DocumentNode, Kind, parse } from 'graphql';
 import { CloseCode, createClient } from 'graphql-ws';
 import { useEffect } from 'react';
 import { createRoot } from 'react-dom/client';
@@ -22,10 +23,26 @@ const endpoint = new URL(location.pathname, location.origin);
 const websocketEndpoint = new URL(endpoint);
 websocketEndpoint.protocol = location.protocol === 'https:' ? 'wss:' : 'ws:';
 
+// For a moment after a change of tabs, GraphiQL still names the operation of the tab it came from. What is sent is
+// what the editor holds.
+function current(operation: FetcherParams): { operation: FetcherParams; document?: DocumentNode } {
+  let document: DocumentNode;
+  try {
+    document = parse(operation.query);
+  } catch {
+    return { operation }; // the server says what is wrong with it
+  }
+  const names = document.definitions.flatMap((each) =>
+    each.kind === Kind.OPERATION_DEFINITION ? [each.name?.value] : [],
+  );
+  return { operation: names.length === 1 ? { ...operation, operationName: names[0] } : operation, document };
+}
+
 // One client for one operation, so that each connection_init carries the headers of its own tab. A refused key is
 // reported at once; graphql-ws on its own would try it five times more, in silence.
-const fetcher: Fetcher = (operation, options) =>
-  createGraphiQLFetcher({
+const fetcher: Fetcher = (given, options) => {
+  const { operation, document } = current(given);
+  return createGraphiQLFetcher({
     url: endpoint.href,
     wsClient: createClient({
       url: websocketEndpoint.href,
@@ -33,7 +50,8 @@ const fetcher: Fetcher = (operation, options) =>
       shouldRetry: (cause) => cause instanceof CloseEvent && cause.code !== CloseCode.Forbidden,
     }),
     enableIncrementalDelivery: false,
-  })(operation, options);
+  })(operation, { ...options, documentAST: document ?? options?.documentAST });
+};
 
 // GraphiQL's styles follow a change of the system's theme while the page is open; its editors need to be told.
 function FollowSystemTheme() {

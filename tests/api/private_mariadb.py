@@ -9,8 +9,8 @@ import subprocess
 from pathlib import Path
 
 import pymysql
-from databases import Missing
 from processes import free_port
+from requirements import Missing
 
 from models.connection import DatabaseURL
 from models.migrate import migrate

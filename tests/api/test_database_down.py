@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +10,10 @@ from typing import Any
 import pytest
 from client import Api, unique
 from conftest import Launch
-from databases import REQUIRE_VARIABLE, Missing
 from eventually import eventually
 from private_mariadb import PrivateMariaDB
 from processes import SAMPLE_TASKS
+from requirements import Missing, give_up
 
 CREATE_ALL = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 RUN = "mutation { runJob(id: 1) { job { status } } }"
@@ -24,12 +23,11 @@ pytestmark = pytest.mark.mariadb
 
 
 @pytest.fixture
-def mariadb(tmp_path: Path) -> Iterator[PrivateMariaDB]:
+def mariadb(tmp_path: Path, pytestconfig: pytest.Config) -> Iterator[PrivateMariaDB]:
     try:
         database = PrivateMariaDB(tmp_path)
     except Missing as missing:
-        give_up = pytest.fail if os.environ.get(REQUIRE_VARIABLE) == "1" else pytest.skip
-        give_up(f"no MariaDB here: {missing}")
+        give_up(pytestconfig, "MariaDB", str(missing))
     database.start()
     try:
         database.make_database()

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import secrets
 import signal
 import socket
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import aiohttp
-import pymysql
 import pytest
 from client import Api
 from conftest import Launch
@@ -156,17 +152,10 @@ async def test_an_env_file(launch: Launch, tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def empty_mariadb(request: pytest.FixtureRequest) -> Iterator[str]:
+def empty_mariadb(request: pytest.FixtureRequest) -> str:
     """The URL of a MariaDB database without any table."""
-    server = request.getfixturevalue("servers").get("mariadb")
-    name = f"signalbox_test_{secrets.token_hex(6)}"
-    with contextlib.closing(
-        pymysql.connect(host=server.url.host, port=server.url.port, user=server.url.user, password=server.url.password)
-    ) as connection:
-        cursor = connection.cursor()
-        cursor.execute(f"CREATE DATABASE {name}")
-        yield server.url_of(name)
-        cursor.execute(f"DROP DATABASE {name}")
+    url: str = request.getfixturevalue("servers").get("mariadb").create(is_migrated=False)
+    return url
 
 
 @pytest.mark.mariadb
