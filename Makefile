@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test check fmt schema settings-docs bench playground clean
+.PHONY: run test check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -53,6 +53,10 @@ settings-docs: .venv/.synced-dev
 bench: .venv/.synced-dev
 	$(BIN)/python benchmarks/lifecycle.py $(ARGS)
 	$(BIN)/python benchmarks/latency.py $(ARGS)
+
+# Pictures for the README, taken by the browser tests.
+screenshots: .venv/.synced-dev
+	SIGNALBOX_TEST_REQUIRE=1 SIGNALBOX_SCREENSHOTS=$(CURDIR)/docs/screenshots $(BIN)/pytest -m browser
 
 playground:
 	cd playground && npm ci && npm run build

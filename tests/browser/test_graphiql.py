@@ -99,14 +99,14 @@ async def test_the_example(browser: Browser, server: ServerProcess, screenshots:
 
 @pytest.mark.parametrize(("width", "scheme"), [(480, "light"), (1360, "dark")])
 async def test_narrow_and_dark(
-    browser: Browser, server: ServerProcess, screenshots: Path, width: int, scheme: str
+    browser: Browser, server: ServerProcess, tmp_path: Path, width: int, scheme: str
 ) -> None:
     context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)  # type: ignore[arg-type]
     visit = Visit(context, server.url)
     page = await visit.open()
     await execute(page, "Jobs")
     await result_of(page, '"totalCount": 0')
-    await page.screenshot(path=screenshots / f"graphiql-{width}-{scheme}.png")
+    await page.screenshot(path=tmp_path / f"graphiql-{width}-{scheme}.png")
     assert visit.complaints == []
     await context.close()
 
