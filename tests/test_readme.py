@@ -7,6 +7,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import urllib.error
@@ -19,6 +20,7 @@ import pytest
 from eventually import eventually
 from graphql import build_schema, parse, validate
 from processes import environment, free_port
+from requirements import give_up
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text()
@@ -89,8 +91,10 @@ def test_every_command_is_tested() -> None:
     assert set(COMMANDS) == TESTED
 
 
-async def test_the_start(tmp_path: Path) -> None:
+async def test_the_start(tmp_path: Path, pytestconfig: pytest.Config) -> None:
     """``make run``, the first request, and the webhook that comes of it."""
+    if shutil.which("curl") is None:
+        give_up(pytestconfig, "curl", "install curl")
     port, log = free_port(), tmp_path / "log"
     with in_shell(COMMANDS["run"], port, log, DATABASE_URL=f"sqlite://{tmp_path}/readme.db"):
         await is_ready(port, log)
