@@ -18,6 +18,10 @@ from typing import Any
 
 import aiohttp
 
+TABLES = (
+    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery"),
+    *("schedule_firing", "schedule", "worker", "task", "jobs"),
+)
 ROOT = Path(__file__).parents[1]
 
 
@@ -129,7 +133,7 @@ async def empty(database_url: str) -> None:
     connection = await connect(database_url)
     try:
         async with connection.cursor() as cursor:
-            for table in ("jobs", "job_event", "job_tag", "webhook_delivery", "webhook_try", "worker", "task"):
+            for table in TABLES:
                 await cursor.execute(f"TRUNCATE TABLE {table}")
     finally:
         connection.close()

@@ -1,8 +1,18 @@
 """The tables, as Tortoise models, and their migrations. The verbs live in engine/."""
 
-from models.enums import TERMINAL, DeliveryStatus, JobPriority, JobStatus, WebhookEvent
+from models.enums import (
+    TERMINAL,
+    DeliveryStatus,
+    JobPriority,
+    JobStatus,
+    MisfirePolicy,
+    OverlapPolicy,
+    WebhookEvent,
+)
 from models.event import JobEvent
 from models.job import Job, JobTag
+from models.log import JobLog
+from models.schedule import Schedule, ScheduleFiring
 from models.task import Task
 from models.webhook import WebhookDelivery, WebhookTry
 from models.worker import Worker
@@ -12,9 +22,14 @@ __all__ = [
     "DeliveryStatus",
     "Job",
     "JobEvent",
+    "JobLog",
     "JobPriority",
     "JobStatus",
     "JobTag",
+    "MisfirePolicy",
+    "OverlapPolicy",
+    "Schedule",
+    "ScheduleFiring",
     "Task",
     "WebhookDelivery",
     "WebhookEvent",

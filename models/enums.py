@@ -44,3 +44,18 @@ class DeliveryStatus(StrEnum):
     PENDING = "PENDING"
     DELIVERED = "DELIVERED"
     FAILED = "FAILED"
+
+
+class OverlapPolicy(StrEnum):
+    """What happens to a cron firing whose previous job is not finished."""
+
+    ALLOW = "ALLOW"
+    SKIP = "SKIP"
+
+
+class MisfirePolicy(StrEnum):
+    """What happens to firings missed while no server ran."""
+
+    RUN_ONCE = "RUN_ONCE"
+    RUN_ALL = "RUN_ALL"
+    SKIP = "SKIP"

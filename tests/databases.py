@@ -30,7 +30,10 @@ from models.migrate import migrate
 MARIADB_VARIABLE = "SIGNALBOX_TEST_MARIADB_URL"
 MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
 START_SECONDS = 60.0
-TABLES = ("job_tag", "job_event", "webhook_try", "webhook_delivery", "worker", "task", "jobs")
+TABLES = (
+    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery"),
+    *("schedule_firing", "schedule", "worker", "task", "jobs"),
+)
 OpenStore = Callable[..., Awaitable[Store]]
 """Opens a store on the test's database, or on the URL that it is given."""
 
