@@ -158,12 +158,58 @@ async def test_a_scheduled_job_runs_and_cancels(api: Api) -> None:
 async def test_a_running_job_is_left_alone(api: Api) -> None:
     job = await api.create("nap", payload={"seconds": 1.0}, run=True)
     await api.job_in(job["id"], "RUNNING")
-    for mutation in ("runJob", "cancelJob", "retryJob"):
+    for mutation in ("runJob", "retryJob"):
         refusal = await api.error(f"mutation($id: ID!) {{ {mutation}(id: $id) {{ job {{ id }} }} }}", id=job["id"])
         assert (refusal["code"], refusal["status"]) == ("INVALID_STATE", "RUNNING")
     refusal = await api.error(DELETE, id=job["id"])
     assert (refusal["code"], refusal["status"]) == ("INVALID_STATE", "RUNNING")
     assert (await api.job_in(job["id"]))["status"] == "COMPLETED"
+
+
+async def test_cancelling_a_running_job(api: Api) -> None:
+    job = await api.create("nap", payload={"seconds": 60}, run=True)
+    await api.job_in(job["id"], "RUNNING")
+    async with api.watch(id=job["id"], after="0") as stream:
+        assert (await api.change("cancelJob", job["id"]))["status"] == "RUNNING"
+        changes = await stream.until(lambda change: change["to"] == "CANCELLED")
+    assert [each["to"] for each in changes] == ["QUEUED", "RUNNING", "CANCELLED"]
+    done = await api.job(job["id"], "status finishedAt updatedAt result attempts { number outcome }")
+    assert done["status"] == "CANCELLED"
+    assert done["finishedAt"] == done["updatedAt"]
+    assert (done["result"], done["attempts"]) == (None, [{"number": 1, "outcome": "CANCELLED"}])
+    assert await api.deliveries(job["id"]) == []
+    again = await api.change("retryJob", job["id"])
+    assert again["status"] == "QUEUED"
+    await api.job_in(job["id"], "RUNNING")
+    await api.change("cancelJob", job["id"])
+    await api.job_in(job["id"], "CANCELLED")
+
+
+async def test_cancel_retry_and_delete_many(api: Api) -> None:
+    tag = unique("many")
+    inputs = [{"taskName": "simulate", "tags": [tag]}] * 3
+    inputs.append({"taskName": "nap", "payload": {"seconds": 60}, "tags": [tag], "run": True})
+    jobs = (await api.data(CREATE_ALL % "id", inputs=inputs))["createJobs"]["jobs"]
+    await api.job_in(jobs[3]["id"], "RUNNING")
+    where = {"tag": tag}
+
+    async def count(mutation: str, dry_run: bool) -> int:
+        query = f"mutation($f: JobFilter!, $d: Boolean!) {{ {mutation}(filter: $f, dryRun: $d) {{ count }} }}"
+        found: int = (await api.data(query, f=where, d=dry_run))[mutation]["count"]
+        return found
+
+    assert [await count("deleteJobs", True), await count("retryJobs", True), await count("cancelJobs", True)] == [
+        3,
+        0,
+        4,
+    ]
+    assert await count("cancelJobs", False) == 4
+    for job in jobs:
+        await api.job_in(job["id"], "CANCELLED")
+    assert await count("retryJobs", True) == 4
+    assert await count("deleteJobs", True) == 4
+    assert await count("deleteJobs", False) == 4
+    assert await api.data("query($t: String) { jobs(tag: $t) { totalCount } }", t=tag) == {"jobs": {"totalCount": 0}}
 
 
 async def test_copy(api: Api) -> None:
