@@ -127,6 +127,15 @@ async def test_create_many_is_all_or_none(api: Api) -> None:
     assert await total(api, tag) == 0
 
 
+async def test_why_it_waits(api: Api) -> None:
+    held = await api.create(unique("held"), "waitingFor")
+    assert held["waitingFor"] == "It is held until runJob is called."
+    later = await api.create("simulate", "waitingFor", runAt="2999-02-05T15:00:00Z")
+    assert later["waitingFor"] == "It is scheduled for 2999-02-05T15:00:00Z."
+    done = await api.create("simulate", run=True)
+    assert (await api.job_in(done["id"], "COMPLETED", fields="waitingFor"))["waitingFor"] is None
+
+
 async def test_run_cancel_retry(api: Api) -> None:
     job = await api.create(unique("life"))
     assert (await api.change("cancelJob", job["id"], "status finishedAt"))["status"] == "CANCELLED"
