@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from client import BASICS, CREATE, Api, unique
+from conftest import Launch
 
 from engine.clock import SystemClock
 
@@ -291,3 +293,15 @@ async def test_run_many(api: Api) -> None:
         await api.job_in(job_id, "COMPLETED")
     assert [(await api.job(job_id))["status"] for job_id in (ids[0], ids[5])] == ["CANCELLED", "PENDING"]
     assert await api.data(RUN_ALL_NOW, filter=where) == {"runJobs": {"count": 0}}
+
+
+async def test_one_key_at_two_servers_at_once(own_url: str, launch: Launch, api_of: Any) -> None:
+    apis = [api_of(launch("serve", "--port", "0", "--no-worker", DATABASE_URL=own_url)) for _ in range(2)]
+    given = {"taskName": "simulate", "idempotencyKey": "the key"}
+    query = CREATE % "id"
+    answers = await asyncio.gather(*(apis[n % 2].data(query, input=given) for n in range(50)))
+    assert len({answer["createJob"]["job"]["id"] for answer in answers}) == 1
+    assert sum(answer["createJob"]["created"] for answer in answers) == 1
+    refusal = await apis[1].error(query, input={**given, "payload": {"n": 2}})
+    assert refusal["code"] == "CONFLICT"
+    assert await apis[0].data("{ jobStats { total } }") == {"jobStats": {"total": 1}}
