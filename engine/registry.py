@@ -97,6 +97,8 @@ class TaskContext:
     def log(self, message: str, level: str = "info") -> Awaitable[None]:
         """Write a line to the job's log. ``await`` it in an async task; just call it in a plain one.
 
+        What Python's ``logging`` is given inside a task lands there too, from INFO on.
+
         Args:
             message: up to 10,000 characters; the rest is cut.
             level: debug, info, warning, error or critical.

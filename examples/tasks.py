@@ -46,10 +46,13 @@ async def send_test_email(
             username=unquote(server.username) if server.username else None,
             password=unquote(server.password) if server.password else None,
             use_tls=server.scheme == "smtps",
+            start_tls=True if "starttls=true" in server.query else None,  # None: if the server offers it
             timeout=30,
         )
-    except aiosmtplib.SMTPRecipientsRefused as error:  # trying again would change nothing
-        raise PermanentError(f"{email} was refused: {error.recipients[0].message}") from error
+    except aiosmtplib.SMTPRecipientsRefused as error:
+        if error.recipients[0].code < 500:
+            raise
+        raise PermanentError(f"{email} was refused: {error.recipients[0].message}") from error  # for good
     await ctx.log(f"sent to {email}")
     return {"sent": True}
 
