@@ -172,6 +172,8 @@ class Store:
         last = 0
         while ids := await self.reads.matching_ids(narrowed, last, BULK_CHUNK):
             last = ids[-1]
+            while await self._clients_lane.submit(self._operators.thin_logs, tuple(ids), weight=len(ids)):
+                pass
             count += await self._clients_lane.submit(self._operators.delete_many, tuple(ids), weight=len(ids))
         return count
 
@@ -244,7 +246,7 @@ class Store:
         return forgotten
 
     async def prune(self, older_than_seconds: float, limit: int) -> int:
-        """Remove up to ``limit`` jobs that ended longer ago than that; how many."""
+        """Remove up to ``limit`` jobs that ended longer ago than that, or some of their log lines: how many rows."""
         pruned: int = await self._workers_lane.submit(
             self._upkeep.prune, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
         )

@@ -23,6 +23,8 @@ from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
 
+LOG_CHUNK = 5000
+"""So many log lines are deleted in one transaction; a job has up to twice as many."""
 NEW_JOB_COLUMNS = (
     "task_name",
     "payload",
@@ -255,6 +257,16 @@ class OperatorWrites:
         await remove(unit, gone)
         return answers
 
+    async def thin_logs(self, unit: Unit, requests: Sequence[tuple[int, ...]]) -> list[int]:
+        """Delete log lines of jobs that do not run and are about to be removed, until few are left; how many."""
+        answers = []
+        for job_ids in requests:
+            rows = await unit.transaction.fetch(
+                f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(job_ids)}) AND status<>'RUNNING'"
+            )
+            answers.append(await thin_logs(unit, [row[0] for row in rows]))
+        return answers
+
     async def delete_many(self, unit: Unit, requests: Sequence[tuple[int, ...]]) -> list[int]:
         """Remove those of many jobs that do not run; how many."""
         answers = []
@@ -287,6 +299,19 @@ async def _ask_to_cancel(unit: Unit, running: Sequence[int]) -> None:
             f"UPDATE jobs SET cancel_requested_at='{unit.now_text}' "
             f"WHERE id IN ({id_list(running)}) AND status='RUNNING' AND cancel_requested_at IS NULL"
         )
+
+
+async def thin_logs(unit: Unit, job_ids: Sequence[int]) -> int:
+    """Delete log lines of these jobs, at most ``LOG_CHUNK``, while there are more than that: how many."""
+    if not job_ids:
+        return 0
+    rows = await unit.transaction.fetch(
+        f"SELECT id FROM job_log WHERE job_id IN ({id_list(job_ids)}) LIMIT {LOG_CHUNK + 1}"
+    )
+    if len(rows) <= LOG_CHUNK:
+        return 0
+    await unit.transaction.execute(f"DELETE FROM job_log WHERE id IN ({id_list(row[0] for row in rows[:-1])})")
+    return LOG_CHUNK
 
 
 async def remove(unit: Unit, job_ids: Sequence[int]) -> None:
