@@ -53,7 +53,7 @@ WEIGHTS = {
     JobStatus.FAILED: 7,
     JobStatus.CANCELLED: 2,
 }
-TABLES = "jobs, job_event, job_tag, webhook_delivery, webhook_try"
+TABLES = "jobs, job_event, job_tag, webhook_delivery, webhook_try, job_log"
 
 
 async def fill(url: str) -> None:
@@ -97,6 +97,11 @@ async def fill(url: str) -> None:
                     await transaction.execute(
                         f"UPDATE job_tag SET updated_at='{moment}', run_at={run_at} WHERE job_id IN ({some})"
                     )
+            await transaction.insert(
+                "job_log",
+                ("job_id", "attempt", "at", "level", "message"),
+                [(job_id, 1, transaction.now_text, "info", "a line") for job_id in ids[::2] for _ in range(2)],
+            )
             moment = to_text(now - timedelta(minutes=1))
             await transaction.execute(
                 "UPDATE webhook_delivery SET status='DELIVERED', next_try_at=NULL WHERE id % 20 NOT IN (1, 2)"
