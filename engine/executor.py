@@ -51,6 +51,7 @@ class Attempts:
         except InvalidInput as error:
             return Finish.failed(job, ErrorRecord("INVALID_PAYLOAD", _clean(str(error), MAX_MESSAGE_LENGTH)))
         context = TaskContext(job.id, job.task_name, job.attempt, job.max_attempts, self._reporter)
+        context.scheduled_for = job.scheduled_for
         try:
             async with asyncio.timeout(job.timeout_seconds) as limit:
                 result = await self._call(task, context, arguments)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -12,7 +13,8 @@ from strawberry.types import Info as StrawberryInfo
 
 from engine.feed import Feed
 from engine.jobs import Jobs
-from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord
+from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord, ScheduleRecord
+from engine.schedules import Schedules
 from engine.store.reads import Reads
 
 Record = TypeVar("Record")
@@ -23,6 +25,7 @@ class Engine:
     """The parts of the engine that resolvers call."""
 
     jobs: Jobs
+    schedules: Schedules
     reads: Reads
     feed: Feed
     version: str
@@ -31,8 +34,9 @@ class Engine:
 class OperationLoaders:
     """Loads what belongs to jobs: one read for all jobs of an operation."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, schedules: Schedules) -> None:
         self._reads = reads
+        self._schedules = schedules
 
     @cached_property
     def _jobs(self) -> DataLoader[int, JobRecord | None]:
@@ -63,6 +67,14 @@ class OperationLoaders:
 
         return DataLoader(load)
 
+    @cached_property
+    def _schedules_by_id(self) -> DataLoader[int, ScheduleRecord | None]:
+        async def load(ids: list[int]) -> list[ScheduleRecord | None]:
+            found = await self._schedules.by_id(ids)
+            return [found.get(schedule_id) for schedule_id in ids]
+
+        return DataLoader(load)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -75,6 +87,12 @@ class OperationLoaders:
     async def deliveries(self, job_id: int) -> Sequence[Any]:
         return await self._deliveries.load(job_id)
 
+    async def schedule(self, schedule_id: int) -> Any:
+        return await self._schedules_by_id.load(schedule_id)
+
+    def next_runs(self, schedule: Any, first: int) -> Sequence[datetime]:
+        return self._schedules.next_runs(schedule, first)
+
 
 @dataclass(slots=True)
 class OperationContext:
@@ -85,7 +103,7 @@ class OperationContext:
 
     @classmethod
     def of(cls, engine: Engine) -> OperationContext:
-        return cls(engine, OperationLoaders(engine.reads))
+        return cls(engine, OperationLoaders(engine.reads, engine.schedules))
 
 
 Info = StrawberryInfo[OperationContext, Any]

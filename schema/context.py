@@ -7,17 +7,19 @@ in the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strawberry.types import Info as StrawberryInfo
 
 if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
+    from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
 
 class Loaders(Protocol):
-    """Loads what belongs to jobs, for all jobs of an operation at once."""
+    """Loads what belongs to jobs and schedules, for all of an operation at once."""
 
     async def job(self, job_id: int) -> Job | None: ...
 
@@ -26,6 +28,12 @@ class Loaders(Protocol):
     async def events(self, job_id: int) -> Sequence[JobEvent]: ...
 
     async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
+
+    async def schedule(self, schedule_id: int) -> Schedule | None: ...
+
+    def next_runs(self, schedule: Schedule, first: int) -> Sequence[datetime]:
+        """The next firings of a schedule."""
+        ...
 
 
 class Context(Protocol):

@@ -16,8 +16,10 @@ from schema.context import Info
 from schema.enums import JobPriority, JobStatus
 
 if TYPE_CHECKING:
+    from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
+LazySchedule = Annotated["Schedule", strawberry.lazy("schema.schedules")]
 LazyDelivery = Annotated["WebhookDelivery", strawberry.lazy("schema.webhooks")]
 
 
@@ -74,6 +76,11 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None = strawberry.field(description="When it reached a terminal status.")
     copy_of_id: strawberry.Private[int | None]
+    schedule_id: strawberry.Private[int | None]
+
+    @strawberry.field(description="The schedule that made it; null once that is deleted.")
+    async def schedule(self, info: Info) -> LazySchedule | None:
+        return None if self.schedule_id is None else await info.context.loaders.schedule(self.schedule_id)
 
     @strawberry.field(description="The job this one was copied from by copyJob.")
     async def copy_of(self, info: Info) -> Job | None:

@@ -21,6 +21,8 @@ from engine.http_client import HttpClient
 from engine.jobs import Jobs
 from engine.promoter import Promoter
 from engine.registry import TaskRegistry
+from engine.scheduler import Scheduler
+from engine.schedules import Schedules
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
@@ -115,12 +117,15 @@ def build(
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
-    services += [Promoter(store), Deliveries(store, receivers, client, version=VERSION)]
+    services += [
+        Promoter(store),
+        Scheduler(store, jobs.own_limits),
+        Deliveries(store, receivers, client, version=VERSION),
+    ]
     if with_api:
         services.append(feed)
-    return Application(
-        settings, store, registry, client, Engine(jobs, store.reads, feed, VERSION), feed, worker, services
-    )
+    face = Engine(jobs, Schedules(store, jobs), store.reads, feed, VERSION)
+    return Application(settings, store, registry, client, face, feed, worker, services)
 
 
 async def migrate_now(settings: Settings) -> list[str]:
