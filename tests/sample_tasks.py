@@ -49,3 +49,8 @@ def in_a_thread(text: str) -> dict[str, object]:
 @task("not json")
 async def not_json() -> object:
     return {"number": float("nan")}
+
+
+@task("firing time")
+async def firing_time(ctx: TaskContext) -> str | None:
+    return None if ctx.scheduled_for is None else ctx.scheduled_for.isoformat()
