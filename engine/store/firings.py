@@ -65,17 +65,18 @@ class FiringWrites:
     def __init__(self, operators: OperatorWrites, database: Database) -> None:
         self._operators = operators
         self._due = f"{','.join(SCHEDULE_COLUMNS)} FROM schedule{database.by_index('schedule_due')}"
-        self._unreadable: set[int] = set()
+        self._unreadable: set[tuple[str, str]] = set()
 
     async def fire(self, unit: Unit, requests: Sequence[FireRequest]) -> list[int]:
         """How many schedules had their turn."""
         return [await self._fire(unit, request) for request in requests]
 
     async def _fire(self, unit: Unit, request: FireRequest) -> int:
-        passed_over = f"AND id NOT IN ({id_list(self._unreadable)}) " if self._unreadable else ""
+        passed_over = "AND NOT (cron=%s AND timezone=%s) " * len(self._unreadable)
         rows = await unit.transaction.fetch(
             f"SELECT {self._due} WHERE paused=0 AND next_run_at <= '{unit.now_text}' {passed_over}"
-            f"ORDER BY next_run_at, id LIMIT {request.limit}{unit.transaction.skip_locked}"
+            f"ORDER BY next_run_at, id LIMIT {request.limit}{unit.transaction.skip_locked}",
+            [text for pair in self._unreadable for text in pair],
         )
         turns: list[Turn] = []
         job_count = 0
@@ -98,7 +99,7 @@ class FiringWrites:
         try:
             rule = cron_rule(schedule.cron, schedule.timezone)
         except InvalidInput as error:
-            self._unreadable.add(schedule.id)
+            self._unreadable.add((schedule.cron, schedule.timezone))
             log.error("schedule.unreadable", schedule=schedule.id, name=schedule.name, error=str(error))
             return None
         return Turn(schedule, rule, firings(rule, schedule.next_run_at, now, schedule.misfire))

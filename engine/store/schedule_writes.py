@@ -97,8 +97,9 @@ class ScheduleWrites:
             changed = replace(record, **request.values)
             if _timing(changed) != _timing(record):
                 # what a pause or another rule left out was not missed
-                rule = cron_rule(changed.cron, changed.timezone)
-                changed.next_run_at = None if changed.paused else rule.after(unit.now)
+                changed.next_run_at = (
+                    None if changed.paused else cron_rule(changed.cron, changed.timezone).after(unit.now)
+                )
             if changed != record:
                 await self._write(unit, changed)
             records[record.id] = changed

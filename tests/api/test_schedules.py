@@ -169,9 +169,8 @@ async def test_schedules_that_are_not_there(api: Api) -> None:
 async def test_of_several_processes_one_fires_and_the_task_knows_when(
     launch: Launch, api_of: Any, own_url: str
 ) -> None:
-    server = launch("serve", "--port", "0", "--no-worker", "--tasks", str(SAMPLE_TASKS), DATABASE_URL=own_url)
-    for _ in range(2):
-        launch("worker", "--tasks", str(SAMPLE_TASKS), DATABASE_URL=own_url)
+    server = launch("serve", "--port", "0", "--tasks", str(SAMPLE_TASKS), DATABASE_URL=own_url)
+    launch("worker", "--tasks", str(SAMPLE_TASKS), DATABASE_URL=own_url)
     api: Api = api_of(server)
     schedule = await create(api, taskName="firing time", cron="* * * * *")
     fire_at = datetime.fromisoformat(schedule["nextRunAt"]) - timedelta(minutes=1)

@@ -330,6 +330,10 @@ async def test_a_rule_that_this_server_cannot_read_holds_up_no_other(
         assert await fire(store) == 0
         assert (await jobs_of(store))[-1] == (sound.id, time)
     assert (await found(store, broken)).next_run_at == at(clock, "15:01")
+    await store.schedules.change(ScheduleChange(broken.id, {"paused": True}))
+    await store.schedules.change(ScheduleChange(broken.id, {"paused": False, "timezone": "UTC"}))
+    clock.pass_by(MINUTE)
+    assert await fire(store) == 2
 
 
 async def test_times_are_kept_to_the_microsecond(store: Store, clock: FakeClock) -> None:
