@@ -32,6 +32,8 @@ SHORTHANDS = {
     "@hourly": "0 * * * *",
 }
 FIELDS = "minute hour day-of-month month day-of-week"
+NOT_ZONES = frozenset({"localtime", "posixrules"})
+"""Names under which each machine has another zone."""
 LONGEST_REPEAT = timedelta(hours=3)
 """No zone sets its clocks back by more."""
 SOME_MOMENT = datetime(2026, 1, 1)  # noqa: DTZ001 - wall-clock time
@@ -66,7 +68,7 @@ class CronRule:
 
         It looks back over ever longer spans, so that a year of minutes costs no more than ``at_most`` of them.
         """
-        span = timedelta(hours=1)
+        span = timedelta(minutes=at_most)
         while first <= until:
             start = max(first, until - span)
             found = deque(self._between(start, until), at_most)
@@ -131,7 +133,7 @@ def cron_rule(cron: str, timezone: str) -> CronRule:
 
 
 def _zone(name: str) -> ZoneInfo:
-    if len(name) <= MAX_ZONE_LENGTH:
+    if len(name) <= MAX_ZONE_LENGTH and name not in NOT_ZONES:
         try:
             return ZoneInfo(name)
         except (KeyError, ValueError, OSError):  # an unknown name, one that is no path, a folder
