@@ -33,6 +33,7 @@ from engine.store.lane import Lane
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
+from engine.store.schedules import ScheduleStore
 from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
 from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
@@ -87,6 +88,7 @@ class Store:
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
+        self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
 
     def _lane(self, name: str) -> Lane:
         return Lane(

@@ -39,6 +39,8 @@ NEW_JOB_COLUMNS = (
     "concurrency_key",
     "webhook_url",
     "copy_of_id",
+    "schedule_id",
+    "scheduled_for",
     "created_at",
     "updated_at",
     "run_at",
@@ -94,7 +96,7 @@ class OperatorWrites:
                         first_of_key[key] = (job.digest, answer, index)
                     new.append(job)
                     places.append((answer, index))
-        for (answer, index), record in zip(places, await self._insert(unit, new), strict=True):
+        for (answer, index), record in zip(places, await self.insert(unit, new), strict=True):
             answer[index] = Created(record, created=True)
         for answer, index, source, source_index in repeats:
             answer[index] = Created(source[source_index].job, created=False)
@@ -120,7 +122,8 @@ class OperatorWrites:
         records = [job_from_row(unpack(row)) for row in rows]
         return {record.id: record for record in records}
 
-    async def _insert(self, unit: Unit, jobs: Sequence[NewJob]) -> list[JobRecord]:
+    async def insert(self, unit: Unit, jobs: Sequence[NewJob]) -> list[JobRecord]:
+        """Create ``jobs``, whose idempotency keys nobody else has; with their events."""
         if not jobs:
             return []
         rows = []
@@ -144,6 +147,8 @@ class OperatorWrites:
                     job.concurrency_key,
                     job.webhook_url,
                     job.copy_of_id,
+                    job.schedule_id,
+                    None if job.scheduled_for is None else to_text(job.scheduled_for),
                     unit.now_text,
                     unit.now_text,
                     run_at_text,
@@ -388,7 +393,7 @@ def _new_record(job: NewJob, status: JobStatus, run_at: datetime | None, unit: U
         idempotency_key=job.idempotency_key,
         concurrency_key=job.concurrency_key,
         webhook_url=job.webhook_url,
-        schedule_id=None,
+        schedule_id=job.schedule_id,
         copy_of_id=job.copy_of_id,
         created_at=unit.now,
         updated_at=unit.now,
