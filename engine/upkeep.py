@@ -50,7 +50,7 @@ class Rescuer(Service):
 
 
 class Pruner(Service):
-    """Removes jobs that ended long ago, a few at a time.
+    """Removes jobs that ended long ago, and what schedules fired then, a few at a time.
 
     Args:
         retention_days: how long ago; 0 keeps everything.
@@ -68,6 +68,7 @@ class Pruner(Service):
         if self._seconds <= 0:
             return None
         pruned = await self._store.prune(self._seconds, PRUNE_LIMIT)
+        pruned += await self._store.prune_firings(self._seconds, PRUNE_LIMIT)
         if pruned:
             log.info("jobs.pruned", rows=pruned)
         return 0.05 if pruned else None

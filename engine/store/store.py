@@ -254,6 +254,13 @@ class Store:
         )
         return pruned
 
+    async def prune_firings(self, older_than_seconds: float, limit: int) -> int:
+        """Remove up to ``limit`` firings of schedules from longer ago than that; how many."""
+        pruned: int = await self._workers_lane.submit(
+            self._upkeep.prune_firings, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
+        )
+        return pruned
+
     async def register_worker(self, host: str, pid: int, slots: int) -> int:
         async with self.database.transaction() as transaction:
             [worker_id] = await transaction.insert(

@@ -43,6 +43,7 @@ class UpkeepWrites:
 
     def __init__(self, database: Database) -> None:
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
+        self._firings = f"schedule_firing{database.by_index('PRIMARY')}"
         self._by_updated = f"jobs{database.by_index('jobs_status_updated')}"
 
     async def rescue(self, unit: Unit, requests: Sequence[None]) -> list[list[Rescued]]:
@@ -101,6 +102,20 @@ class UpkeepWrites:
                     f"AND heartbeat_at < '{unit.later(-seconds)}'"
                 )
             answers.append(len(rows))
+        return answers
+
+    async def prune_firings(self, unit: Unit, requests: Sequence[PruneRequest]) -> list[int]:
+        """Remove firings of long ago, the oldest first; how many. A rule never goes back to them."""
+        answers = []
+        for request in requests:
+            rows = await unit.transaction.fetch(
+                f"SELECT id, fire_at FROM {self._firings} WHERE id > 0 ORDER BY id LIMIT {request.limit}"
+            )
+            before = unit.later(-request.older_than_seconds)
+            old = [row[0] for row in rows if row[1] < before]
+            if old:
+                await unit.transaction.execute(f"DELETE FROM schedule_firing WHERE id IN ({id_list(old)})")
+            answers.append(len(old))
         return answers
 
     async def prune(self, unit: Unit, requests: Sequence[PruneRequest]) -> list[int]:

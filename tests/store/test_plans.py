@@ -315,6 +315,7 @@ async def test_what_workers_ask(planner: Planner) -> None:
         [store.promote_due()],
         [store.rescue()],
         [store.prune(0.0, 3)],
+        [store.prune_firings(0.0, 3)],
         [store.reads.queue(100)],
         [store.reads.to_cancel([first[0].id, second[0].id])],
         [store.seconds_to_next_due()],

@@ -211,3 +211,14 @@ async def test_long_logs_are_removed_in_parts(store: Store, monkeypatch: pytest.
             assert await store.delete_jobs(JobFilter(ids=(job_id,))) == 1
         assert await rows_of(store, "job_log") == []
         assert await store.reads.job(job_id) is None
+
+
+async def test_old_firings_are_pruned(store: Store) -> None:
+    async with store.database.transaction() as transaction:
+        times = [to_text(transaction.now - timedelta(seconds=ago)) for ago in (300, 200, 50)]
+        await transaction.insert(
+            "schedule_firing", ("schedule_id", "fire_at", "job_id"), [(1, each, None) for each in times]
+        )
+    assert [await store.prune_firings(100.0, 1) for _ in range(3)] == [1, 1, 0]
+    [left] = await rows_of(store, "schedule_firing")
+    assert left[2] == times[2]
