@@ -70,6 +70,7 @@ class Worker(Service):
     Args:
         slots: how many attempts may run at once.
         grace_seconds: how long running attempts may go on after ``stop``.
+        lease_seconds: how long a claim lasts without a heartbeat.
     """
 
     name = "worker"
@@ -290,6 +291,8 @@ class Heart(Service):
     def __init__(self, worker: Worker) -> None:
         super().__init__(worker.clock)
         self._worker = worker
+        self._beat_seconds = min(HEARTBEAT_SECONDS, worker.lease_seconds / 6)
+        self.interval_seconds = min(self.interval_seconds, self._beat_seconds)
         self._last_beat = 0.0
         self.progress: dict[int, float] = {}
 
@@ -298,7 +301,7 @@ class Heart(Service):
         if worker.id is None:
             return None
         await self._report_progress()
-        if self.clock.monotonic() - self._last_beat >= HEARTBEAT_SECONDS:
+        if self.clock.monotonic() - self._last_beat >= self._beat_seconds:
             self._last_beat = self.clock.monotonic()
             await self.beat(worker.id)
         return None

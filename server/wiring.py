@@ -25,7 +25,7 @@ from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
 from engine.webhooks import Receivers
-from engine.worker import Worker
+from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
@@ -90,6 +90,7 @@ def build(
     with_worker: bool = True,
     slots: int = 10,
     grace_seconds: float = 30.0,
+    lease_seconds: float = LEASE_SECONDS,
     with_api: bool = True,
 ) -> Application:
     """Build a process.
@@ -111,7 +112,9 @@ def build(
     store = Store(database_for(settings.database), outbox=receivers.outbox)
     feed = Feed(store)
     jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
-    worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds) if with_worker else None
+    worker = None
+    if with_worker:
+        worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
