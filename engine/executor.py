@@ -21,6 +21,8 @@ from engine.payload import encode_json
 from engine.records import ClaimedJob, ErrorRecord, Finish
 from engine.registry import PermanentError, Reporter, Task, TaskContext, TaskRegistry
 
+INTERRUPT_GRACE_SECONDS = 10.0
+"""How long an attempt that was told to stop may take to do so."""
 MAX_CODE_LENGTH = 100
 MAX_MESSAGE_LENGTH = 4000
 MAX_TRACEBACK_LENGTH = 16_000
@@ -30,11 +32,19 @@ class Attempts:
     """Runs attempts.
 
     Args:
-        threads: where plain functions run. A thread cannot be killed: one that is out of time is left behind, and
-            its late result is dropped.
+        threads: where plain functions run. A thread cannot be killed: one that is out of time, and does not look at
+            ``ctx.cancelled`` within ``grace_seconds``, is left behind, and its late result is dropped.
     """
 
-    def __init__(self, registry: TaskRegistry, reporter: Reporter, threads: Executor) -> None:
+    def __init__(
+        self,
+        registry: TaskRegistry,
+        reporter: Reporter,
+        threads: Executor,
+        *,
+        grace_seconds: float = INTERRUPT_GRACE_SECONDS,
+    ) -> None:
+        self.grace_seconds = grace_seconds
         self._registry = registry
         self._reporter = reporter
         self._threads = threads
@@ -58,7 +68,7 @@ class Attempts:
             return Finish.failed(job, _record(error, error.code))
         except TimeoutError as error:
             if limit.expired():
-                return _failed(job, "TIMEOUT", f"It took longer than {job.timeout_seconds:g} s.")
+                return timed_out(job)
             return _retried_or_failed(job, _record(error))
         except asyncio.CancelledError as error:
             current = asyncio.current_task()
@@ -75,11 +85,15 @@ class Attempts:
             return await task.function(*positional, **arguments)
         stop = context.watch_cancellation()
         work = self._threads.submit(_call_in_thread, task, positional, arguments)
+        answer = asyncio.wrap_future(work)
+        answer.add_done_callback(_look_at)
         try:
-            return await asyncio.wrap_future(work)
+            return await asyncio.shield(answer)
         except asyncio.CancelledError:
             stop.set()
-            if not work.cancel() and not work.done():
+            if not work.cancel() and not work.done() and self.grace_seconds > 0:
+                await asyncio.wait({answer}, timeout=self.grace_seconds)
+            if not work.done():
                 self.abandoned_threads += 1
                 work.add_done_callback(functools.partial(self._returned_late, asyncio.get_running_loop()))
             raise
@@ -90,6 +104,12 @@ class Attempts:
 
     def _count_returned(self) -> None:
         self.abandoned_threads -= 1
+
+
+def _look_at(answer: asyncio.Future[Any]) -> None:
+    """Nobody may be left to hear of the error of a thread that returns late."""
+    if not answer.cancelled():
+        answer.exception()
 
 
 def _call_in_thread(task: Task, positional: tuple[TaskContext, ...], arguments: dict[str, Any]) -> Any:
@@ -108,6 +128,11 @@ def _completed(job: ClaimedJob, result: Any) -> Finish:
     except InvalidInput as error:
         message = _clean(f"The task returned what cannot be stored: {error}", MAX_MESSAGE_LENGTH)
         return Finish.failed(job, ErrorRecord("TASK_ERROR", message))
+
+
+def timed_out(job: ClaimedJob) -> Finish:
+    """How an attempt ends that took too long."""
+    return _failed(job, "TIMEOUT", f"It took longer than {job.timeout_seconds:g} s.")
 
 
 def _failed(job: ClaimedJob, code: str, message: str) -> Finish:

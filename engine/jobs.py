@@ -101,6 +101,24 @@ class Jobs:
             return await self._store.count_changeable(where, Trigger.RUN)
         return await self._store.change_jobs(where, Trigger.RUN)
 
+    async def cancel_all(self, where: JobFilter, *, dry_run: bool = False) -> int:
+        """Cancel every job that matches and has not ended; how many."""
+        if dry_run:
+            return await self._store.count_changeable(where, Trigger.CANCEL)
+        return await self._store.change_jobs(where, Trigger.CANCEL)
+
+    async def retry_all(self, where: JobFilter, *, dry_run: bool = False) -> int:
+        """Retry every job that matches and has ended; how many."""
+        if dry_run:
+            return await self._store.count_changeable(where, Trigger.RETRY)
+        return await self._store.change_jobs(where, Trigger.RETRY)
+
+    async def delete_all(self, where: JobFilter, *, dry_run: bool = False) -> int:
+        """Delete every job that matches and does not run; how many."""
+        if dry_run:
+            return await self._store.count_deletable(where)
+        return await self._store.delete_jobs(where)
+
     async def copy(self, job_id: int, *, payload: Any = None, has_payload: bool = False, run: bool = True) -> JobRecord:
         """A new job like ``job_id``, with its payload unless another is given.
 

@@ -177,6 +177,11 @@ class Finish:
         return cls(job, JobStatus.SCHEDULED, error=error, delay_seconds=delay_seconds)
 
     @classmethod
+    def cancelled(cls, job: ClaimedJob) -> Finish:
+        """It was cancelled, and its task has stopped."""
+        return cls(job, JobStatus.CANCELLED)
+
+    @classmethod
     def released(cls, job: ClaimedJob) -> Finish:
         """Back to QUEUED: its worker stops."""
         return cls(job, JobStatus.QUEUED)

@@ -26,6 +26,7 @@ class Trigger(StrEnum):
     RETRY_LATER = "retry later"
     FAIL = "fail"
     RELEASE = "release"
+    RESCUE = "rescue"
     CANCEL = "cancel"
     RETRY = "retry"
 
@@ -47,6 +48,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition(R, Trigger.RETRY_LATER, S, "the attempt failed and another is allowed, after its backoff"),
     Transition(R, Trigger.FAIL, F, "the attempt failed for good, or was the last one"),
     Transition(R, Trigger.RELEASE, Q, "its worker stopped before the task was done"),
+    Transition(R, Trigger.RESCUE, Q, "its worker is lost, and another attempt is allowed"),
     Transition(P, Trigger.CANCEL, X, "cancelled before it was run"),
     Transition(S, Trigger.CANCEL, X, "cancelled before it was due"),
     Transition(Q, Trigger.CANCEL, X, "cancelled before a worker took it"),

@@ -5,8 +5,9 @@ Claims come in batches: as many as there are free slots, plus a prefetch that co
 batches too, together with the next claim.
 
 Failure handling: when the database is away, finished attempts keep their result and are reported when it is back;
-running ones go on. A claim that was lost (its lease ended) is found by the heartbeat: the attempt is interrupted and
-reports nothing. On stop, running attempts get a grace period, then go back to QUEUED.
+running ones go on. A claim that was lost, or a job that is to be cancelled, is found by the heart (engine/heart.py);
+the attempt is interrupted, and one that does not heed it is cut off after a grace period: its slot is free, and what
+it returns later is nobody's. On stop, running attempts get a grace period, then go back to QUEUED.
 """
 
 from __future__ import annotations
@@ -17,16 +18,20 @@ import functools
 import os
 import socket
 from collections import deque
+from collections.abc import Collection
 
 import structlog
 
 from engine.clock import Clock
 from engine.errors import Unavailable
-from engine.executor import Attempts
+from engine.executor import Attempts, timed_out
+from engine.heart import Heart
+from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.registry import TaskRegistry
+from engine.runs import Run
 from engine.service import Service
-from engine.store.claims import ClaimRequest, Heartbeat, Progress
+from engine.store.claims import ClaimRequest
 from engine.store.store import Store
 from engine.store.unit import Unit
 from engine.threads import DaemonThreads
@@ -34,34 +39,14 @@ from engine.threads import DaemonThreads
 log = structlog.get_logger("signalbox.worker")
 
 LEASE_SECONDS = 30.0
-HEARTBEAT_SECONDS = 5.0
 POLL_SECONDS = 0.5
 MAX_CLAIM = 500
 """One claim takes at most so many: its rows are locked, and its transaction grows with it."""
 LONGEST_PREFETCH = 1000
 PREFETCH_SECONDS = 0.12
 """At most so much work, at the present rate, is claimed ahead of the slots: it lasts for two transactions."""
-
-
-class Rate:
-    """How many jobs a second have been finishing lately."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._since = clock.monotonic()
-        self._count = 0
-        self.per_second = 0.0
-
-    def note(self) -> None:
-        self._count += 1
-
-    def measure(self) -> float:
-        elapsed = self._clock.monotonic() - self._since
-        if elapsed >= 0.02:
-            self.per_second = 0.5 * self.per_second + 0.5 * self._count / elapsed
-            self._since += elapsed
-            self._count = 0
-        return self.per_second
+STOP_SECONDS = 5.0
+"""How long interrupted attempts may take to stop when the process ends."""
 
 
 class Worker(Service):
@@ -99,15 +84,15 @@ class Worker(Service):
         self._attempts = Attempts(registry, Said(self), DaemonThreads("task"))
         self._reports: set[asyncio.Future[bool]] = set()
         self._buffer: deque[ClaimedJob] = deque()
-        self._running: dict[int, asyncio.Task[None]] = {}
+        self._running: dict[int, Run] = {}
         self._held: dict[int, ClaimedJob] = {}
-        self._lost: set[int] = set()
+        self._cut_off: set[asyncio.Task[None]] = set()
         self._prefetch = 0
         self._asked_for = 0
         self._may_be_more = True
         self._draining = False
         self._rate = Rate(self.clock)
-        self.heart = Heart(self)
+        self.heart = Heart(self, store)
         store.listen(self._committed)
 
     # Its life
@@ -123,11 +108,11 @@ class Worker(Service):
         await self._release_buffer()
         if self._running:
             log.info("worker.draining", running=len(self._running), grace_seconds=self.grace_seconds)
-            await asyncio.wait(list(self._running.values()), timeout=self.grace_seconds)
-        for running in list(self._running.values()):
-            running.cancel()
-        if self._running:
-            await asyncio.gather(*self._running.values(), return_exceptions=True)
+            await self._wait_for_runs(self.grace_seconds)
+        self._interrupt_all()
+        await self._wait_for_runs(STOP_SECONDS)
+        for run in list(self._running.values()):
+            self._abandon(run)
         await self._settle_reports()
         await self.heart.stop()
         if self.id is not None:
@@ -140,8 +125,17 @@ class Worker(Service):
         """End the grace period now, or have none if it has not begun."""
         self._draining = True
         self.grace_seconds = 0.0
-        for running in self._running.values():
-            running.cancel()
+        self._interrupt_all()
+
+    def _interrupt_all(self) -> None:
+        self._attempts.grace_seconds = 0.0
+        for run in self._running.values():
+            run.interrupt("stop", self.clock.monotonic())
+
+    async def _wait_for_runs(self, seconds: float) -> None:
+        tasks = [run.task for run in self._running.values() if run.task is not None]
+        if tasks:
+            await asyncio.wait(tasks, timeout=seconds)
 
     @property
     def is_free(self) -> int:
@@ -156,6 +150,11 @@ class Worker(Service):
     @property
     def running_count(self) -> int:
         return len(self._running)
+
+    @property
+    def runs(self) -> Collection[Run]:
+        """The attempts under way."""
+        return self._running.values()
 
     async def register(self) -> int:
         """Make this worker and its tasks known."""
@@ -203,6 +202,8 @@ class Worker(Service):
         return wanted if is_free > 0 or wanted > self._prefetch // 8 else 0
 
     def _committed(self, unit: Unit) -> None:
+        if unit.to_cancel:
+            self.cancel(unit.to_cancel)
         if unit.became_queued and not self._draining:
             self._may_be_more = True
             if self._wanted() > 0:
@@ -212,24 +213,30 @@ class Worker(Service):
         buffer, running = self._buffer, self._running
         if not buffer or self._draining:
             return
-        create_task = asyncio.get_running_loop().create_task
+        create_task, now = asyncio.get_running_loop().create_task, self.clock.monotonic()
         while buffer and len(running) < self.slots:
-            job = buffer.popleft()
-            running[job.id] = create_task(self._run(job), context=contextvars.Context())
+            run = Run(buffer.popleft(), now)
+            running[run.job.id] = run
+            run.task = create_task(self._run(run), context=contextvars.Context())
 
-    async def _run(self, job: ClaimedJob) -> None:
+    async def _run(self, run: Run) -> None:
+        job = run.job
         try:
             finish = await self._attempts.run(job)
         except asyncio.CancelledError:
-            finish = Finish.released(job)
+            finish = Finish.cancelled(job) if run.why == "cancel" else Finish.released(job)
         except Exception as error:
             log.exception("worker.attempt_failed", job=job.id, error=str(error))
             finish = Finish.released(job)
-        finally:
-            self._running.pop(job.id, None)
+        if self._running.get(job.id) is not run:
+            return  # it was cut off
+        self._end(run, finish)
+
+    def _end(self, run: Run, finish: Finish) -> None:
+        del self._running[run.job.id]
         self._rate.note()
-        if job.id in self._lost:
-            self._forget(job)
+        if run.why == "lost":
+            self._held.pop(run.job.id, None)
         else:
             self._hand_in(finish)
         self._fill_slots()
@@ -245,17 +252,13 @@ class Worker(Service):
     def _handed_in(self, finish: Finish, report: asyncio.Future[bool]) -> None:
         self._reports.discard(report)
         job = finish.job
-        self._forget(job)
+        self._held.pop(job.id, None)
         if report.cancelled() or isinstance(report.exception(), Unavailable):
             log.warning("worker.finish_unreported", job=job.id, attempt=job.attempt)
         elif (error := report.exception()) is not None:
             log.error("worker.finish_failed", job=job.id, attempt=job.attempt, exc_info=error)
         elif not report.result():
             log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
-
-    def _forget(self, job: ClaimedJob) -> None:
-        self._held.pop(job.id, None)
-        self._lost.discard(job.id)
 
     async def _settle_reports(self) -> None:
         """Wait for the reports under way."""
@@ -268,59 +271,55 @@ class Worker(Service):
             self._hand_in(Finish.released(job))
         await self._settle_reports()
 
-    def lose(self, job_ids: set[int]) -> None:
+    # What it is told of its claims
+
+    def lose(self, job_ids: Collection[int]) -> None:
         """Interrupt attempts whose claim is another's by now; they report nothing."""
         for job_id in job_ids:
-            log.warning("worker.claim_lost", job=job_id)
-            self._lost.add(job_id)
-            running = self._running.get(job_id)
-            if running is not None:
-                running.cancel()
-            else:
-                self._buffer = deque(job for job in self._buffer if job.id != job_id)
+            run = self._running.get(job_id)
+            if run is not None:
+                log.warning("worker.claim_lost", job=job_id, attempt=run.job.attempt)
+                run.interrupt("lost", self.clock.monotonic())
+                run.why = "lost"
+            elif self._take_from_buffer(job_id) is not None:
+                log.warning("worker.claim_lost", job=job_id)
                 self._held.pop(job_id, None)
-                self._lost.discard(job_id)
 
+    def cancel(self, job_ids: Collection[int]) -> None:
+        """Interrupt those of these jobs that are held here."""
+        for job_id in job_ids:
+            run = self._running.get(job_id)
+            if run is not None:
+                run.interrupt("cancel", self.clock.monotonic())
+            elif (job := self._take_from_buffer(job_id)) is not None:
+                self._hand_in(Finish.cancelled(job))
 
-class Heart(Service):
-    """Renews the claims of a worker, all in one statement, and reports progress."""
+    def cut_off_overdue(self) -> None:
+        """Give up on attempts that were told to stop and did not."""
+        now = self.clock.monotonic()
+        for run in [each for each in self._running.values() if each.is_overdue(now)]:
+            self._abandon(run)
 
-    name = "heartbeat"
-    interval_seconds = 1.0
+    def _abandon(self, run: Run) -> None:
+        """Free the slot of an attempt that heeds nothing; the task is left to itself."""
+        log.error("worker.task_abandoned", job=run.job.id, task_name=run.job.task_name, why=run.why or "timeout")
+        if run.task is not None:
+            self._cut_off.add(run.task)
+            run.task.add_done_callback(self._cut_off.discard)
+        if run.why == "cancel":
+            finish = Finish.cancelled(run.job)
+        elif run.why == "stop":
+            finish = Finish.released(run.job)
+        else:
+            finish = timed_out(run.job)
+        self._end(run, finish)
 
-    def __init__(self, worker: Worker) -> None:
-        super().__init__(worker.clock)
-        self._worker = worker
-        self._beat_seconds = min(HEARTBEAT_SECONDS, worker.lease_seconds / 6)
-        self.interval_seconds = min(self.interval_seconds, self._beat_seconds)
-        self._last_beat = 0.0
-        self.progress: dict[int, float] = {}
-
-    async def run_once(self) -> float | None:
-        worker = self._worker
-        if worker.id is None:
-            return None
-        await self._report_progress()
-        if self.clock.monotonic() - self._last_beat >= self._beat_seconds:
-            self._last_beat = self.clock.monotonic()
-            await self.beat(worker.id)
+    def _take_from_buffer(self, job_id: int) -> ClaimedJob | None:
+        for job in self._buffer:
+            if job.id == job_id:
+                self._buffer.remove(job)
+                return job
         return None
-
-    async def beat(self, worker_id: int) -> None:
-        """Renew every claim, and drop those that are lost."""
-        worker = self._worker
-        claims = tuple((job.id, job.claim_token) for job in worker.held.values())
-        held = await worker._store.heartbeat(Heartbeat(worker_id, worker.running_count, claims, worker.lease_seconds))
-        lost = {job_id for job_id, token in claims if job_id not in held and _token(worker.held.get(job_id)) == token}
-        if lost:
-            worker.lose(lost & set(worker._running) | {each.id for each in worker._buffer if each.id in lost})
-
-    async def _report_progress(self) -> None:
-        latest, self.progress = self.progress, {}
-        for job_id, fraction in latest.items():
-            job = self._worker.held.get(job_id)
-            if job is not None:
-                await self._worker._store.report_progress(Progress(job_id, job.claim_token, fraction))
 
 
 class Said:
@@ -335,7 +334,3 @@ class Said:
 
     def progress(self, job_id: int, fraction: float) -> None:
         self._worker.heart.progress[job_id] = fraction
-
-
-def _token(job: ClaimedJob | None) -> int | None:
-    return None if job is None else job.claim_token

@@ -42,7 +42,10 @@ class Mutation:
     async def run_job(self, info: Info, id: strawberry.ID) -> JobPayload:  # noqa: A002 - the API's name
         return _payload(await info.context.engine.jobs.run(parse_id(id)))
 
-    @strawberry.mutation(description="PENDING, SCHEDULED, QUEUED: at once.")
+    @strawberry.mutation(
+        description="PENDING, SCHEDULED, QUEUED: at once. RUNNING: the task is interrupted, the job becomes CANCELLED "
+        "when it has stopped."
+    )
     async def cancel_job(self, info: Info, id: strawberry.ID) -> JobPayload:  # noqa: A002 - the API's name
         return _payload(await info.context.engine.jobs.cancel(parse_id(id)))
 
@@ -74,3 +77,15 @@ class Mutation:
     @strawberry.mutation(description="Every job that matches becomes QUEUED, where it is PENDING or SCHEDULED.")
     async def run_jobs(self, info: Info, filter: JobFilter, dry_run: bool = False) -> BulkJobsPayload:  # noqa: A002
         return BulkJobsPayload(count=await info.context.engine.jobs.run_all(job_filter(filter), dry_run=dry_run))
+
+    @strawberry.mutation(description="Every job that matches and has not ended is cancelled.")
+    async def cancel_jobs(self, info: Info, filter: JobFilter, dry_run: bool = False) -> BulkJobsPayload:  # noqa: A002
+        return BulkJobsPayload(count=await info.context.engine.jobs.cancel_all(job_filter(filter), dry_run=dry_run))
+
+    @strawberry.mutation(description="Every job that matches becomes QUEUED again, where it has ended.")
+    async def retry_jobs(self, info: Info, filter: JobFilter, dry_run: bool = False) -> BulkJobsPayload:  # noqa: A002
+        return BulkJobsPayload(count=await info.context.engine.jobs.retry_all(job_filter(filter), dry_run=dry_run))
+
+    @strawberry.mutation(description="Every job that matches is deleted, unless it is RUNNING.")
+    async def delete_jobs(self, info: Info, filter: JobFilter, dry_run: bool = False) -> BulkJobsPayload:  # noqa: A002
+        return BulkJobsPayload(count=await info.context.engine.jobs.delete_all(job_filter(filter), dry_run=dry_run))

@@ -57,6 +57,13 @@ class Settings(BaseSettings):
         validation_alias="SIGNALBOX_WEBHOOK_ALLOW",
         description="CIDRs and hosts, with commas, that outbound HTTP may reach although they are private",
     )
+    retention_days: float = Field(
+        30.0,
+        ge=0,
+        allow_inf_nan=False,
+        validation_alias="SIGNALBOX_RETENTION_DAYS",
+        description="ended jobs, with all that belongs to them, are removed after so many days; 0 keeps them",
+    )
     root_path: str = Field(
         "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
     )

@@ -24,6 +24,7 @@ from engine.registry import TaskRegistry
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
+from engine.upkeep import Pruner, Rescuer
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -118,7 +119,8 @@ def build(
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
-    services += [Promoter(store), Deliveries(store, receivers, client, version=VERSION)]
+    services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
+    services += [Deliveries(store, receivers, client, version=VERSION)]
     if with_api:
         services.append(feed)
     return Application(

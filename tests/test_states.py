@@ -17,6 +17,7 @@ LEGAL = {
     ("RUNNING", "retry later"): "SCHEDULED",
     ("RUNNING", "fail"): "FAILED",
     ("RUNNING", "release"): "QUEUED",
+    ("RUNNING", "rescue"): "QUEUED",
     ("PENDING", "cancel"): "CANCELLED",
     ("SCHEDULED", "cancel"): "CANCELLED",
     ("QUEUED", "cancel"): "CANCELLED",

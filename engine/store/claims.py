@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from engine.records import ClaimedJob, Finish, NewDelivery
 from engine.store.database import Database, Row
@@ -45,6 +45,16 @@ class Heartbeat:
     running: int
     claims: tuple[tuple[int, int], ...]
     lease_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Pulse:
+    """What a heartbeat found: the jobs the worker still holds, those among them that are to be cancelled, and whether
+    the worker is still on the list of workers."""
+
+    held: frozenset[int]
+    to_cancel: frozenset[int]
+    is_registered: bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,17 +132,19 @@ class WorkerWrites:
         """Whether each was accepted: False when the job is no longer this claim's."""
         transaction = unit.transaction
         rows = await transaction.fetch(
-            f"SELECT id, claim_token FROM {self._by_id} WHERE id IN ({id_list(each.job.id for each in requests)}) "
-            f"AND status='RUNNING'{transaction.for_update}"
+            f"SELECT id, claim_token, cancel_requested_at FROM {self._by_id} "
+            f"WHERE id IN ({id_list(each.job.id for each in requests)}) AND status='RUNNING'{transaction.for_update}"
         )
         holders: dict[int, int] = {row[0]: row[1] for row in rows}
+        to_cancel = {row[0] for row in rows if row[2] is not None}
         accepted: dict[int, Finish] = {}
         answers = []
         for finish in requests:
             is_owner = holders.get(finish.job.id) == finish.job.claim_token and finish.job.id not in accepted
             answers.append(is_owner)
             if is_owner:
-                accepted[finish.job.id] = finish
+                is_cancelled = finish.job.id in to_cancel and finish.to is not JobStatus.COMPLETED
+                accepted[finish.job.id] = replace(finish, to=JobStatus.CANCELLED) if is_cancelled else finish
         completed = [(each.job.id, each.result_text) for each in accepted.values() if each.to is JobStatus.COMPLETED]
         if completed:
             await transaction.complete(completed)
@@ -161,7 +173,7 @@ class WorkerWrites:
         if finish.error is not None:
             changes.append("error=%s")
             parameters.append(encode_error(finish.error))
-        if finish.to is JobStatus.FAILED:
+        if finish.to.is_terminal:
             changes.append(f"finished_at='{unit.now_text}'")
         elif finish.to is JobStatus.SCHEDULED:
             run_at = unit.later(finish.delay_seconds)
@@ -173,27 +185,28 @@ class WorkerWrites:
         )
         return run_at
 
-    async def heartbeat(self, unit: Unit, requests: Sequence[Heartbeat]) -> list[set[int]]:
-        """The ids of the jobs each worker still holds; all claims of a worker are renewed in one statement."""
+    async def heartbeat(self, unit: Unit, requests: Sequence[Heartbeat]) -> list[Pulse]:
+        """What each worker still holds; all claims of a worker are renewed in one statement."""
         answers = []
         for beat in requests:
-            await unit.transaction.execute(
+            registered = await unit.transaction.execute(
                 f"UPDATE worker SET heartbeat_at='{unit.now_text}', running={beat.running} WHERE id={beat.worker_id}"
             )
-            held: set[int] = set()
+            held: dict[int, bool] = {}
             if beat.claims:
                 rows = await unit.transaction.fetch(
-                    f"SELECT id, claim_token FROM {self._by_id} "
+                    f"SELECT id, claim_token, cancel_requested_at IS NOT NULL FROM {self._by_id} "
                     f"WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
                     f"AND status='RUNNING'{unit.transaction.for_update}"
                 )
                 claims = dict(beat.claims)
-                held = {job_id for job_id, token in rows if claims[job_id] == token}
+                held = {job_id: bool(is_asked) for job_id, token, is_asked in rows if claims[job_id] == token}
                 if held:
                     await unit.transaction.execute(
                         f"UPDATE jobs SET lease_until='{unit.later(beat.lease_seconds)}' WHERE id IN ({id_list(held)})"
                     )
-            answers.append(held)
+            to_cancel = frozenset(job_id for job_id, is_asked in held.items() if is_asked)
+            answers.append(Pulse(frozenset(held), to_cancel, registered > 0))
         return answers
 
     async def report_progress(self, unit: Unit, requests: Sequence[Progress]) -> list[None]:

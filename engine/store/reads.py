@@ -211,6 +211,16 @@ class Reads:
             waits += [(from_text(row[0]) - now).total_seconds() for row in rows]
         return max(0.0, min(waits)) if waits else None
 
+    async def to_cancel(self, job_ids: Sequence[int]) -> set[int]:
+        """Those among running jobs that someone has asked to cancel."""
+        if not job_ids:
+            return set()
+        rows = await self._database.fetch(
+            f"SELECT id FROM jobs WHERE id IN ({id_list(job_ids)}) AND status='RUNNING' "
+            "AND cancel_requested_at IS NOT NULL"
+        )
+        return {row[0] for row in rows}
+
     async def workers(self) -> list[WorkerRecord]:
         rows = await self._database.fetch(
             "SELECT id, host, pid, slots, running, started_at, heartbeat_at FROM worker ORDER BY id"
@@ -291,7 +301,7 @@ def _as_of(record: JobRecord, event: EventRecord, history: Sequence[EventRecord]
         run_at = each.run_at or run_at
         error = each.error or error
     is_last = history[-1].seq == event.seq
-    is_release = event.from_ is JobStatus.RUNNING and event.to is JobStatus.QUEUED
+    is_release = event.from_ is JobStatus.RUNNING and event.to is JobStatus.QUEUED and event.error is None
     is_completed_again = any(each.seq > event.seq and each.to is JobStatus.COMPLETED for each in history)
     return replace(
         record,

@@ -25,7 +25,7 @@ from engine.records import (
     TryResult,
 )
 from engine.states import Trigger, sources
-from engine.store.claims import ClaimRequest, Heartbeat, Outbox, Progress, WorkerWrites
+from engine.store.claims import ClaimRequest, Heartbeat, Outbox, Progress, Pulse, WorkerWrites
 from engine.store.database import Database
 from engine.store.deliveries import DeliveryWrites, DueRequest
 from engine.store.lane import Lane
@@ -34,8 +34,10 @@ from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
 from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
+from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
 from engine.store.writes import BulkRequest, ChangeRequest, OperatorWrites
 from models.connection import DatabaseURL
+from models.enums import JobStatus
 from models.migrate import missing
 
 log = structlog.get_logger("signalbox.store")
@@ -79,6 +81,7 @@ class Store:
         self._operators = OperatorWrites(database)
         self._workers = WorkerWrites(outbox, database)
         self._deliveries = DeliveryWrites()
+        self._upkeep = UpkeepWrites(database)
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
@@ -160,6 +163,20 @@ class Store:
                 count += await change
         return count
 
+    async def delete_jobs(self, where: JobFilter) -> int:
+        """Remove every job that matches and does not run, in chunks; how many."""
+        narrowed = _deletable(where)
+        count = 0
+        last = 0
+        while ids := await self.reads.matching_ids(narrowed, last, BULK_CHUNK):
+            last = ids[-1]
+            count += await self._clients_lane.submit(self._operators.delete_many, tuple(ids), weight=len(ids))
+        return count
+
+    async def count_deletable(self, where: JobFilter) -> int:
+        """How many jobs ``delete_jobs`` would remove now."""
+        return await self.reads.count_jobs(_deletable(where))
+
     async def count_changeable(self, where: JobFilter, trigger: Trigger) -> int:
         """How many jobs ``change_jobs`` would change now."""
         return await self.reads.count_jobs(_changeable(where, trigger))
@@ -189,9 +206,9 @@ class Store:
         """``report``, and wait for the answer."""
         return await self.report(finish)
 
-    async def heartbeat(self, beat: Heartbeat) -> set[int]:
-        held: set[int] = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)
-        return held
+    async def heartbeat(self, beat: Heartbeat) -> Pulse:
+        pulse: Pulse = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)
+        return pulse
 
     async def report_progress(self, progress: Progress) -> None:
         await self._workers_lane.submit(self._workers.report_progress, progress, patience_seconds=1.0)
@@ -204,6 +221,25 @@ class Store:
         """How long until the next scheduled job is due, by the database's clock; None when there is none."""
         now = await self.database.now()
         return await self.reads.seconds_to_next_due(now)
+
+    async def rescue(self) -> list[Rescued]:
+        """Take back the claims whose lease has ended by the database's clock."""
+        rescued: list[Rescued] = await self._workers_lane.submit(self._upkeep.rescue, None, patience_seconds=0.0)
+        return rescued
+
+    async def forget_workers(self, silent_for_seconds: float) -> int:
+        """Take workers off the list that were not heard from for so long; how many."""
+        forgotten: int = await self._workers_lane.submit(
+            self._upkeep.forget_workers, silent_for_seconds, patience_seconds=0.0
+        )
+        return forgotten
+
+    async def prune(self, older_than_seconds: float, limit: int) -> int:
+        """Remove up to ``limit`` jobs that ended longer ago than that; how many."""
+        pruned: int = await self._workers_lane.submit(
+            self._upkeep.prune, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
+        )
+        return pruned
 
     async def register_worker(self, host: str, pid: int, slots: int) -> int:
         async with self.database.transaction() as transaction:
@@ -264,6 +300,12 @@ class Store:
             Unavailable: it cannot be reached.
         """
         return await missing(self.database.url, self.database.fetch)
+
+
+def _deletable(where: JobFilter) -> JobFilter:
+    """``where``, without what is RUNNING."""
+    ended = tuple(each for each in JobStatus if each is not JobStatus.RUNNING)
+    return replace(where, status=tuple(each for each in ended if not where.status or each in where.status))
 
 
 def _changeable(where: JobFilter, trigger: Trigger) -> JobFilter:

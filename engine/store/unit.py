@@ -39,6 +39,7 @@ class Unit:
         self.now_text = transaction.now_text
         self.became_queued = 0
         self.became_scheduled = 0
+        self.to_cancel: list[int] = []
         self.deliveries: list[NewDelivery] = []
         self.first_seq: int | None = None
         self.last_seq: int | None = None

@@ -174,6 +174,10 @@ class OperatorWrites:
             except InvalidState as refusal:
                 answers.append(refusal)
                 continue
+            if request.trigger is Trigger.CANCEL and record.status is JobStatus.RUNNING:
+                unit.to_cancel.append(record.id)
+                answers.append(record)
+                continue
             run_at = None if changed.run_at is None else to_text(changed.run_at)
             unit.changed(record.id, record.status, changed.status, changed.attempt, run_at=run_at)
             records[record.id] = changed
@@ -182,6 +186,7 @@ class OperatorWrites:
             steps[times[record.id]][record.id] = request.trigger
             times[record.id] += 1
             answers.append(changed)
+        await _ask_to_cancel(unit, unit.to_cancel)
         for step in steps:  # a job that is run and cancelled in one batch is changed twice
             await self._write(unit, step)
         await touch_tags(unit, [job_id for job_id in times if records[job_id].tags], run_at=True)
@@ -192,13 +197,17 @@ class OperatorWrites:
         answers = []
         for request in requests:
             answering = {each: states.target(each, request.trigger, 0) for each in states.sources(request.trigger)}
-            answering.pop(JobStatus.RUNNING, None)  # a running job is its worker's to end
             statuses = ",".join(f"'{each.value}'" for each in answering)
             rows = await unit.transaction.fetch(
                 f"SELECT id, status, attempt, tags IS NOT NULL, run_at FROM {self._by_id} "
                 f"WHERE id IN ({id_list(request.job_ids)}) AND status IN ({statuses}) "
                 f"ORDER BY id{unit.transaction.for_update}"
             )
+            running = [row[0] for row in rows if row[1] == JobStatus.RUNNING]  # theirs to end who run them
+            await _ask_to_cancel(unit, running)
+            unit.to_cancel.extend(running)
+            count = len(rows)
+            rows = [row for row in rows if row[1] != JobStatus.RUNNING]
             if rows:
                 is_cancel = request.trigger is Trigger.CANCEL
                 await unit.transaction.execute(
@@ -215,7 +224,7 @@ class OperatorWrites:
                         run_at=run_at if is_cancel else unit.now_text,
                     )
                 await touch_tags(unit, [row[0] for row in rows if row[3]], run_at=True)
-            answers.append(len(rows))
+            answers.append(count)
         return answers
 
     async def _write(self, unit: Unit, step: dict[int, Trigger]) -> None:
@@ -243,17 +252,19 @@ class OperatorWrites:
                 del records[job_id]
                 gone.append(job_id)
                 answers.append(job_id)
-        if gone:
-            ids = id_list(gone)
-            transaction = unit.transaction
-            deliveries = await transaction.fetch(f"SELECT id FROM webhook_delivery WHERE job_id IN ({ids})")
-            if deliveries:
-                delivery_ids = id_list(row[0] for row in deliveries)
-                await transaction.execute(f"DELETE FROM webhook_try WHERE delivery_id IN ({delivery_ids})")
-                await transaction.execute(f"DELETE FROM webhook_delivery WHERE id IN ({delivery_ids})")
-            for table in ("job_tag", "job_event"):
-                await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
-            await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")
+        await remove(unit, gone)
+        return answers
+
+    async def delete_many(self, unit: Unit, requests: Sequence[tuple[int, ...]]) -> list[int]:
+        """Remove those of many jobs that do not run; how many."""
+        answers = []
+        for job_ids in requests:
+            rows = await unit.transaction.fetch(
+                f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(job_ids)}) AND status<>'RUNNING' "
+                f"ORDER BY id{unit.transaction.for_update}"
+            )
+            await remove(unit, [row[0] for row in rows])
+            answers.append(len(rows))
         return answers
 
 
@@ -264,9 +275,34 @@ def _assignment(trigger: Trigger, unit: Unit) -> str:
         Trigger.RUN: f"status='QUEUED', run_at={now}",
         Trigger.CANCEL: f"status='CANCELLED', finished_at={now}",
         Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
-        "result=NULL, progress=NULL",
+        "result=NULL, progress=NULL, cancel_requested_at=NULL",
     }[trigger]
     return f"{found}, updated_at={now}"
+
+
+async def _ask_to_cancel(unit: Unit, running: Sequence[int]) -> None:
+    """Whoever runs these jobs finds the wish with the next heartbeat; the status changes when the task has stopped."""
+    if running:
+        await unit.transaction.execute(
+            f"UPDATE jobs SET cancel_requested_at='{unit.now_text}' "
+            f"WHERE id IN ({id_list(running)}) AND status='RUNNING' AND cancel_requested_at IS NULL"
+        )
+
+
+async def remove(unit: Unit, job_ids: Sequence[int]) -> None:
+    """Delete jobs with all that belongs to them, by primary keys."""
+    if not job_ids:
+        return
+    ids = id_list(job_ids)
+    transaction = unit.transaction
+    deliveries = await transaction.fetch(f"SELECT id FROM webhook_delivery WHERE job_id IN ({ids})")
+    if deliveries:
+        delivery_ids = id_list(row[0] for row in deliveries)
+        await transaction.execute(f"DELETE FROM webhook_try WHERE delivery_id IN ({delivery_ids})")
+        await transaction.execute(f"DELETE FROM webhook_delivery WHERE id IN ({delivery_ids})")
+    for table in ("job_tag", "job_event"):
+        await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
+    await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")
 
 
 async def touch_tags(unit: Unit, job_ids: Sequence[int], *, run_at: bool = False) -> None:
@@ -338,11 +374,6 @@ def _new_record(job: NewJob, status: JobStatus, run_at: datetime | None, unit: U
 
 
 def _apply(record: JobRecord, trigger: Trigger, unit: Unit) -> JobRecord:
-    if trigger is Trigger.CANCEL and record.status is JobStatus.RUNNING:
-        raise InvalidState(
-            f"Job {record.id} is RUNNING: cancelling a running job is not built yet; wait for its end.",
-            status=record.status,
-        )
     status = states.target(record.status, trigger, record.id)
     if trigger is Trigger.CANCEL:
         return replace(record, status=status, updated_at=unit.now, finished_at=unit.now)

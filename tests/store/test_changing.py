@@ -38,7 +38,12 @@ async def test_every_status_with_every_trigger(store: Store, status: JobStatus, 
     before = await everything(store)
     was = await fetch_job(store, job_id)
     assert was.status is status
-    if not is_legal(status, trigger) or status is JobStatus.RUNNING:
+    if status is JobStatus.RUNNING and trigger is Trigger.CANCEL:
+        assert await store.change_job(job_id, trigger) == was
+        assert await store.reads.to_cancel([job_id]) == {job_id}
+        assert (await everything(store))["job_event"] == before["job_event"]
+        return
+    if not is_legal(status, trigger):
         with pytest.raises(InvalidState) as refusal:
             await store.change_job(job_id, trigger)
         assert refusal.value.status == status
@@ -168,12 +173,36 @@ async def test_more_jobs_than_one_chunk(store: Store) -> None:
     assert len(await rows_of(store, "job_event")) == 3600
 
 
-async def test_all_changes_pass_over_running_jobs(store: Store) -> None:
+async def test_cancelling_all_asks_those_who_run_the_rest(store: Store) -> None:
     running = await job_in(store, JobStatus.RUNNING)
     pending = await create(store)
-    assert await store.change_jobs(JobFilter(), Trigger.CANCEL) == 1
+    done = await job_in(store, JobStatus.CANCELLED)
+    assert await store.count_changeable(JobFilter(), Trigger.CANCEL) == 2
+    assert await store.change_jobs(JobFilter(), Trigger.CANCEL) == 2
     assert (await fetch_job(store, running)).status is JobStatus.RUNNING
+    assert await store.reads.to_cancel([running, pending.id, done]) == {running}
     assert (await fetch_job(store, pending.id)).status is JobStatus.CANCELLED
+
+
+async def test_retrying_all_that_ended(store: Store) -> None:
+    ended = [await job_in(store, each) for each in (JobStatus.COMPLETED, JobStatus.FAILED, JobStatus.CANCELLED)]
+    pending = await create(store)
+    assert await store.count_changeable(JobFilter(), Trigger.RETRY) == 3
+    assert await store.change_jobs(JobFilter(), Trigger.RETRY) == 3
+    jobs = await store.reads.jobs_by_id([*ended, pending.id])
+    assert [jobs[each].status for each in (*ended, pending.id)] == [JobStatus.QUEUED] * 3 + [JobStatus.PENDING]
+
+
+async def test_deleting_all_leaves_what_runs(store: Store) -> None:
+    running = await job_in(store, JobStatus.RUNNING, tags=["a"])
+    gone = [(await create(store, tags=["a"])).id for _ in range(3)]
+    kept = await create(store, tags=["b"])
+    where = JobFilter(tag="a")
+    assert await store.count_deletable(where) == 3
+    assert await store.delete_jobs(where) == 3
+    assert set(await store.reads.jobs_by_id([running, kept.id, *gone])) == {running, kept.id}
+    assert {row[1] for row in await rows_of(store, "job_event")} == {running, kept.id}
+    assert await store.delete_jobs(JobFilter(status=(JobStatus.RUNNING,))) == 0
 
 
 async def test_delete_removes_all_that_belongs_to_a_job(open_store) -> None:

@@ -12,7 +12,7 @@ from makers import ERROR, assert_history_is_sound, claim, create, everything, fe
 
 from engine.records import ClaimedJob, Finish
 from engine.states import Trigger
-from engine.store.claims import ClaimRequest, Heartbeat, Progress
+from engine.store.claims import ClaimRequest, Heartbeat, Progress, Pulse
 from engine.store.store import Store
 from engine.store.unit import Unit
 from models.enums import JobPriority, JobStatus
@@ -128,7 +128,7 @@ async def test_a_finish_locks_its_own_job_and_nothing_else(open_store: OpenStore
         assert await stores[0]._workers.finish(Unit(transaction), [Finish.completed(job, "1") for job in jobs[:10]])
         async with asyncio.timeout(3):
             beat = Heartbeat(1, 10, tuple((job.id, job.claim_token) for job in jobs[10:20]), 30.0)
-            assert len(await stores[1].heartbeat(beat)) == 10
+            assert len((await stores[1].heartbeat(beat)).held) == 10
             ends = [stores[1].finish(Finish.completed(job, f'"{job.id}"')) for job in jobs[10:20]]
             assert all(await asyncio.gather(*ends, *(stores[1].finish(Finish.released(job)) for job in jobs[20:])))
 
@@ -173,8 +173,10 @@ async def test_a_heartbeat_renews_what_is_held_and_tells_what_is_lost(store: Sto
     leases = "SELECT id, lease_until FROM jobs ORDER BY id"
     before = dict(await store.database.fetch(leases))
     claims = tuple((job.id, job.claim_token) for job in mine)
-    held = await store.heartbeat(Heartbeat(worker_id, 4, claims, 3600.0))
-    assert held == {mine[0].id, mine[3].id}
+    await store.change_job(mine[3].id, Trigger.CANCEL)
+    pulse = await store.heartbeat(Heartbeat(worker_id, 4, claims, 3600.0))
+    held = {mine[0].id, mine[3].id}
+    assert pulse == Pulse(frozenset(held), frozenset({mine[3].id}), is_registered=True)
     after = dict(await store.database.fetch(leases))
     changed = {each.job.id for each in created if before[each.job.id] != after[each.job.id]}
     assert changed == held
@@ -185,8 +187,11 @@ async def test_a_heartbeat_renews_what_is_held_and_tells_what_is_lost(store: Sto
 
 async def test_a_heartbeat_of_an_idle_worker(store: Store) -> None:
     worker_id = await store.register_worker("host", 42, 10)
-    assert await store.heartbeat(Heartbeat(worker_id, 0, (), 30.0)) == set()
-    assert await store.heartbeat(Heartbeat(worker_id, 0, ((10**12, 5),), 30.0)) == set()
+    nothing = Pulse(frozenset(), frozenset(), is_registered=True)
+    assert await store.heartbeat(Heartbeat(worker_id, 0, (), 30.0)) == nothing
+    assert await store.heartbeat(Heartbeat(worker_id, 0, ((10**12, 5),), 30.0)) == nothing
+    await store.unregister_worker(worker_id)
+    assert await store.heartbeat(Heartbeat(worker_id, 0, (), 30.0)) == replace(nothing, is_registered=False)
 
 
 async def test_progress_is_the_owners_to_report(store: Store) -> None:

@@ -44,7 +44,7 @@ class Bench:
 
     def attempts_for(self, *functions: Callable[..., Any]) -> Attempts:
         tasks = [Task.declare("t", each, max_attempts=3, timeout_seconds=LONG) for each in functions]
-        return Attempts(TaskRegistry(tasks), self.notes, self.threads)
+        return Attempts(TaskRegistry(tasks), self.notes, self.threads, grace_seconds=A_MOMENT)
 
     async def run(self, function: Callable[..., Any], **job: Any) -> Finish:
         self.attempts = self.attempts_for(function)
@@ -131,6 +131,16 @@ async def test_a_timeout_in_a_thread(bench: Bench) -> None:
     assert bench.attempts.abandoned_threads == 1
     release.set()
     await eventually(lambda: bench.attempts.abandoned_threads == 0)
+
+
+async def test_a_thread_that_heeds_the_wish_to_stop(bench: Bench) -> None:
+    def heeds(ctx: TaskContext) -> str:
+        ctx.watch_cancellation().wait(10)
+        return "put things in order"
+
+    finish = await bench.run(heeds, timeout_seconds=A_MOMENT, attempt=3)
+    assert code_and_message(finish)[0] == "TIMEOUT"
+    assert bench.attempts.abandoned_threads == 0
 
 
 async def test_a_timeout_before_a_thread_is_free(bench: Bench) -> None:

@@ -1,0 +1,137 @@
+"""What keeps the tables true without anybody asking: lost claims are rescued, dead workers forgotten, old jobs pruned.
+
+Safe to run in any number of processes at once: rows are found without a lock, then locked by their ids and looked at
+again. What another process holds is skipped; it is being seen to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from engine.records import ErrorRecord
+from engine.store.database import Database
+from engine.store.rows import encode_error
+from engine.store.unit import Unit, id_list
+from engine.store.writes import remove, touch_tags
+from models.enums import TERMINAL, JobPriority, JobStatus
+
+RESCUE_LIMIT = 500
+LOST = ErrorRecord("WORKER_LOST", "The worker that ran it was not heard from in time.")
+LOST_FOR_GOOD = ErrorRecord("WORKER_LOST", "The worker that ran the last allowed attempt was not heard from in time.")
+
+
+@dataclass(frozen=True, slots=True)
+class Rescued:
+    """A claim that had outlived its lease, and what became of its job."""
+
+    job_id: int
+    attempt: int
+    to: JobStatus
+
+
+@dataclass(frozen=True, slots=True)
+class PruneRequest:
+    """Remove up to ``limit`` jobs that ended more than ``older_than_seconds`` ago."""
+
+    older_than_seconds: float
+    limit: int
+
+
+class UpkeepWrites:
+    """The handlers of the loops that keep things in order."""
+
+    def __init__(self, database: Database) -> None:
+        self._by_id = f"jobs{database.by_index('PRIMARY')}"
+        self._by_updated = f"jobs{database.by_index('jobs_status_updated')}"
+
+    async def rescue(self, unit: Unit, requests: Sequence[None]) -> list[list[Rescued]]:
+        """Take back claims whose lease has ended: QUEUED while attempts are left, else FAILED (CANCELLED if asked)."""
+        transaction = unit.transaction
+        found: list[int] = []
+        for priority in JobPriority:
+            # a claim sets updated_at and nothing changes it while the job runs: the oldest claims come first
+            found += [
+                row[0]
+                for row in await transaction.fetch(
+                    f"SELECT id FROM {self._by_updated} WHERE status='RUNNING' AND priority={int(priority)} "
+                    f"AND updated_at < '{unit.now_text}' AND lease_until < '{unit.now_text}' "
+                    f"ORDER BY updated_at, id LIMIT {RESCUE_LIMIT}"
+                )
+            ]
+        if not found:
+            return [[] for _ in requests]
+        rows = await transaction.fetch(
+            f"SELECT id, attempt, max_attempts, tags IS NOT NULL, cancel_requested_at IS NOT NULL FROM {self._by_id} "
+            f"WHERE id IN ({id_list(found)}) AND status='RUNNING' AND lease_until < '{unit.now_text}' "
+            f"ORDER BY id{transaction.skip_locked}"
+        )
+        rescued = [
+            Rescued(job_id, attempt, _after_loss(attempt, max_attempts, bool(is_cancelled)))
+            for job_id, attempt, max_attempts, _tags, is_cancelled in rows
+        ]
+        for status in (JobStatus.QUEUED, JobStatus.FAILED, JobStatus.CANCELLED):
+            await self._end_claims(unit, status, [each for each in rescued if each.to is status])
+        await touch_tags(unit, [row[0] for row in rows if row[3]])
+        return [rescued, *([] for _ in requests[1:])]
+
+    async def _end_claims(self, unit: Unit, status: JobStatus, jobs: Sequence[Rescued]) -> None:
+        if not jobs:
+            return
+        error = LOST if status is JobStatus.QUEUED else LOST_FOR_GOOD if status is JobStatus.FAILED else None
+        changes = f"status='{status.value}', updated_at='{unit.now_text}', claim_token=NULL, lease_until=NULL"
+        if status.is_terminal:
+            changes += f", finished_at='{unit.now_text}'"
+        await unit.transaction.execute(
+            f"UPDATE {self._by_id} SET {changes}, worker_id=NULL, error=COALESCE(%s, error) "
+            f"WHERE id IN ({id_list(each.job_id for each in jobs)}) AND status='RUNNING'",
+            (encode_error(error),),
+        )
+        for each in jobs:
+            unit.changed(each.job_id, JobStatus.RUNNING, status, each.attempt, error=error)
+
+    async def forget_workers(self, unit: Unit, requests: Sequence[float]) -> list[int]:
+        """Take workers off the list whose heartbeat is older than so many seconds; how many."""
+        answers = []
+        for seconds in requests:
+            rows = await unit.transaction.fetch(f"SELECT id FROM worker WHERE heartbeat_at < '{unit.later(-seconds)}'")
+            if rows:
+                await unit.transaction.execute(
+                    f"DELETE FROM worker WHERE id IN ({id_list(row[0] for row in rows)}) "
+                    f"AND heartbeat_at < '{unit.later(-seconds)}'"
+                )
+            answers.append(len(rows))
+        return answers
+
+    async def prune(self, unit: Unit, requests: Sequence[PruneRequest]) -> list[int]:
+        """Remove old terminal jobs with all that belongs to them; how many."""
+        return [await self._prune(unit, request) for request in requests]
+
+    async def _prune(self, unit: Unit, request: PruneRequest) -> int:
+        transaction = unit.transaction
+        before = unit.later(-request.older_than_seconds)
+        found: list[int] = []
+        for status in sorted(TERMINAL):
+            for priority in JobPriority:
+                found += [
+                    row[0]
+                    for row in await transaction.fetch(
+                        f"SELECT id FROM {self._by_updated} WHERE status='{status.value}' AND priority={int(priority)} "
+                        f"AND updated_at < '{before}' ORDER BY updated_at, id LIMIT {request.limit}"
+                    )
+                ]
+        if not found:
+            return 0
+        statuses = ",".join(f"'{status.value}'" for status in sorted(TERMINAL))
+        rows = await transaction.fetch(
+            f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found[: request.limit])}) "
+            f"AND status IN ({statuses}) AND updated_at < '{before}' ORDER BY id{transaction.skip_locked}"
+        )
+        await remove(unit, [row[0] for row in rows])
+        return len(rows)
+
+
+def _after_loss(attempt: int, max_attempts: int, is_cancelled: bool) -> JobStatus:
+    if is_cancelled:
+        return JobStatus.CANCELLED
+    return JobStatus.QUEUED if attempt < max_attempts else JobStatus.FAILED

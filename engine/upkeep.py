@@ -1,0 +1,71 @@
+"""The loops that keep the tables in order: the rescuer and the pruner. Each runs in every process, side by side.
+
+Failure handling: a rescuer that could not reach the database lets two heartbeats pass before it rescues again, for the
+workers could not renew their leases either: what they still run is theirs.
+"""
+
+from __future__ import annotations
+
+import structlog
+
+from engine.clock import Clock
+from engine.errors import Unavailable
+from engine.service import Service
+from engine.store.store import Store
+
+log = structlog.get_logger("signalbox.upkeep")
+
+GRACE_AFTER_OUTAGE_SECONDS = 10.0
+FORGET_WORKERS_SECONDS = 60.0
+PRUNE_LIMIT = 200
+DAY_SECONDS = 86_400.0
+
+
+class Rescuer(Service):
+    """Returns what dead workers held: within its lease and a turn of this loop."""
+
+    name = "rescuer"
+    interval_seconds = 2.0
+
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(clock or store.clock)
+        self._store = store
+        self._not_before = self.clock.monotonic()
+
+    async def run_once(self) -> float | None:
+        try:
+            if self.clock.monotonic() < self._not_before:
+                await self._store.database.now()
+                return None
+            rescued = await self._store.rescue()
+            await self._store.forget_workers(FORGET_WORKERS_SECONDS)
+        except Unavailable:
+            self._not_before = self.clock.monotonic() + GRACE_AFTER_OUTAGE_SECONDS
+            raise
+        for each in rescued:
+            log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
+        return 0.0 if rescued else None
+
+
+class Pruner(Service):
+    """Removes jobs that ended long ago, a few at a time.
+
+    Args:
+        retention_days: how long ago; 0 keeps everything.
+    """
+
+    name = "pruner"
+    interval_seconds = 60.0
+
+    def __init__(self, store: Store, *, retention_days: float, clock: Clock | None = None) -> None:
+        super().__init__(clock or store.clock)
+        self._store = store
+        self._seconds = retention_days * DAY_SECONDS
+
+    async def run_once(self) -> float | None:
+        if self._seconds <= 0:
+            return None
+        pruned = await self._store.prune(self._seconds, PRUNE_LIMIT)
+        if pruned:
+            log.info("jobs.pruned", jobs=pruned)
+        return 0.05 if pruned == PRUNE_LIMIT else None
