@@ -151,7 +151,7 @@ def read_jobs(connection: Connection, traces: Iterable[Trace]) -> dict[int, Job]
         moment = _moment(at)
         assert moment is not None
         (jobs.get(job_id) or strays[job_id]).events.append(Event(seq, source, target, attempt, moment, error))
-    for job_id, url in _rows(connection, "SELECT job_id, url FROM webhook_delivery WHERE event='JOB_COMPLETED'"):
+    for job_id, url in _rows(connection, "SELECT job_id, url FROM webhook_delivery WHERE event='job.completed'"):
         (jobs.get(job_id) or strays[job_id]).deliveries[url] += 1
     for trace in traces:
         (jobs.get(trace.job_id) or strays[trace.job_id]).traces.append(trace)
@@ -235,7 +235,7 @@ def _check_claims(report: Report, job: Job, asked: Acknowledged | None) -> None:
     for before, after in zip(job.events, job.events[1:], strict=False):
         if before.target == after.source == "RUNNING" and before.attempt != after.attempt:
             report.blame("I3", f"job {job.id}: attempt {after.attempt} finished while {before.attempt} held the claim")
-    if job.status == "COMPLETED" and job.traces:
+    if job.status == "COMPLETED":
         ended = {each.execution for each in job.traces if each.phase == "end" and each.attempt == job.attempt}
         if not any(execution in (job.result or "") for execution in ended):
             report.blame("I3", f"job {job.id}: result {job.result} is of no execution of attempt {job.attempt}")

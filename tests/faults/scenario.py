@@ -1,0 +1,108 @@
+"""One run: a fleet, a load, a fault, and the verdict."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import aiohttp
+from checker import Report, check, read_traces
+from databases import Server
+from faults import FAULTS, Scene
+from fleet import Fleet, Vitals
+from load import Client, Load
+from private_mariadb import PrivateMariaDB
+from proxy import Proxy
+from watch import Watch, connect
+
+from models.connection import DatabaseURL
+
+REST_SECONDS = 45.0
+POOL = 11
+"""Connections that a process may keep open once it has needed them."""
+MORE_DESCRIPTORS = POOL + 10
+MORE_MEGABYTES = 100.0
+
+
+@dataclass(slots=True)
+class Outcome:
+    """A line of the table."""
+
+    fault: str
+    database: str
+    seed: int
+    acts: int
+    seconds: float
+    report: Report
+
+
+@contextlib.asynccontextmanager
+async def proxied(url: str, is_needed: bool) -> AsyncIterator[tuple[str, Proxy | None]]:
+    """The URL by which processes reach the database."""
+    if not is_needed:
+        yield url, None
+        return
+    async with Proxy(DatabaseURL.parse(url).port) as proxy:
+        yield url.replace(f":{DatabaseURL.parse(url).port}/", f":{proxy.port}/"), proxy
+
+
+async def run(
+    fault: str,
+    database: str,
+    server: Server,
+    seed: int,
+    folder: Path,
+    *,
+    jobs: int,
+    seconds: float,
+    private: PrivateMariaDB | None = None,
+) -> Outcome:
+    """Run ``jobs`` jobs, created over ``seconds`` seconds, under a fault of ``FAULTS``."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    url = await asyncio.to_thread(server.create)
+    watch = Watch(url)
+    has_ended = asyncio.Event()
+    async with (
+        proxied(url, fault.startswith("F5")) as (fleet_url, proxy),
+        Fleet(folder, fleet_url) as fleet,
+        aiohttp.ClientSession() as session,
+    ):
+        before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}
+        scene = Scene(random.Random(f"{fault} {seed}"), fleet, url, watch, private, proxy)
+        client = Client(session, f"{fleet.server.url}/graphql")
+        load = Load(client, random.Random(f"load {seed}"), jobs, seconds)
+        watching = asyncio.create_task(watch.until_at_rest(has_ended, REST_SECONDS))
+        breaking = asyncio.create_task(FAULTS[fault](scene))
+        try:
+            await load.run()
+        finally:
+            scene.over.set()
+            await breaking
+            has_ended.set()
+            await watching
+            watch.close()
+        after = {each.pid: Vitals.of(each.pid) for each in fleet.everyone if each.pid in before}
+        traces = read_traces(fleet.traces)
+        with contextlib.closing(connect(url)) as connection:
+            report = check(connection, traces, load.acknowledged.values(), endpoints=[fleet.webhook_url])
+        report.violations["I5"] += watch.violations.values()
+        report.violations["I10"] += leaks(before, after)
+    return Outcome(fault, database, seed, scene.acts, loop.time() - began, report)
+
+
+def leaks(before: dict[int, Vitals], after: dict[int, Vitals]) -> list[str]:
+    """What processes that lived through the run hold beyond what they may."""
+    found = []
+    for pid, now in after.items():
+        then = before[pid]
+        allowed = replace(
+            then, descriptors=then.descriptors + MORE_DESCRIPTORS, megabytes=then.megabytes + MORE_MEGABYTES
+        )
+        if now.descriptors > allowed.descriptors or now.megabytes > allowed.megabytes:
+            found.append(f"process {pid} went from {then} to {now}")
+    return found
