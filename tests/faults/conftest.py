@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from nursery import Nursery
 from private_mariadb import PrivateMariaDB
 from requirements import Missing, give_up
 from table import OUTCOMES, lines
@@ -39,6 +40,12 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
         terminalreporter.section("faults x invariants (violations)")
         for line in lines(outcomes):
             terminalreporter.write_line(line)
+
+
+@pytest.fixture(scope="session")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as opened:
+        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from processes import ServerProcess, free_port
+from nursery import ForkedProcess, Nursery
+from processes import free_port
 
 FAULT_TASKS = Path(__file__).parent / "fault_tasks.py"
 GRACE_SECONDS = 5.0
@@ -51,14 +52,15 @@ class Fleet:
         extra_tasks: more modules for the workers, by the number of the worker.
     """
 
+    nursery: Nursery
     folder: Path
     database_url: str
     worker_count: int = 3
     lease_seconds: float = 3.0
     extra_tasks: dict[int, Path] = field(default_factory=dict)
-    workers: list[ServerProcess] = field(default_factory=list)
-    server: ServerProcess = field(init=False)
-    _ended: list[ServerProcess] = field(default_factory=list)
+    workers: list[ForkedProcess] = field(default_factory=list)
+    server: ForkedProcess = field(init=False)
+    _ended: list[ForkedProcess] = field(default_factory=list)
 
     @property
     def traces(self) -> Path:
@@ -69,7 +71,7 @@ class Fleet:
         return self.server.settings["WEBHOOK_URL"]
 
     @property
-    def everyone(self) -> list[ServerProcess]:
+    def everyone(self) -> list[ForkedProcess]:
         return [self.server, *self.workers]
 
     async def __aenter__(self) -> Self:
@@ -83,7 +85,7 @@ class Fleet:
         }
         tasks = ("--tasks", str(FAULT_TASKS))
         serve = ("serve", "--port", str(port), "--no-worker", "--grace", "1", *tasks)
-        self.server = ServerProcess(self.folder / "server", serve, settings)
+        self.server = ForkedProcess(self.nursery, self.folder / "server", serve, settings)
         self.server.spawn()
         for number in range(self.worker_count):
             self.workers.append(self._worker(number, settings))
@@ -94,12 +96,12 @@ class Fleet:
             raise
         return self
 
-    def _worker(self, number: int, settings: dict[str, str]) -> ServerProcess:
+    def _worker(self, number: int, settings: dict[str, str]) -> ForkedProcess:
         tasks = ["--tasks", str(FAULT_TASKS)]
         if number in self.extra_tasks:
             tasks += ["--tasks", str(self.extra_tasks[number])]
         options = ("--slots", str(SLOTS), "--grace", str(GRACE_SECONDS), "--lease", str(self.lease_seconds), *tasks)
-        return ServerProcess(self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
+        return ForkedProcess(self.nursery, self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
 
     async def kill(self, number: int) -> None:
         """``kill -9``, and another one in its place."""
@@ -138,8 +140,9 @@ class Fleet:
         for process in self.everyone:
             if process.is_running:
                 process.signal(signal.SIGCONT)
-                process.signal(signal.SIGTERM)
-        for number, process in enumerate([*self.everyone, *self._ended]):
+        all_of_them = [*self.everyone, *self._ended]
+        ends = (asyncio.to_thread(each.check_its_end) for each in all_of_them)
+        found = await asyncio.gather(*ends, return_exceptions=True)
+        for number, process in enumerate(all_of_them):
             (self.folder / f"log-{number}").write_text(process.log)
-        ends = (asyncio.to_thread(each.check_its_end) for each in [*self.everyone, *self._ended])
-        return [str(each)[-4000:] for each in await asyncio.gather(*ends, return_exceptions=True) if each is not None]
+        return [str(each)[-4000:] for each in found if each is not None]

@@ -15,6 +15,7 @@ from databases import Server
 from faults import FAULTS, Scene
 from fleet import Fleet, Vitals
 from load import Client, Load
+from nursery import Nursery
 from private_mariadb import PrivateMariaDB
 from proxy import Proxy
 from watch import Watch, connect
@@ -51,6 +52,7 @@ async def proxied(url: str, is_needed: bool) -> AsyncIterator[tuple[str, Proxy |
 
 
 async def run(
+    nursery: Nursery,
     fault: str,
     database: str,
     server: Server,
@@ -69,7 +71,7 @@ async def run(
     has_ended = asyncio.Event()
     async with (
         proxied(url, fault.startswith("F5")) as (fleet_url, proxy),
-        Fleet(folder, fleet_url) as fleet,
+        Fleet(nursery, folder, fleet_url) as fleet,
         aiohttp.ClientSession() as session,
     ):
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}

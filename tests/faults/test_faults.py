@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from databases import Server
 from faults import FAULTS
+from nursery import Nursery
 from private_mariadb import PrivateMariaDB
 from scenario import Outcome, run
 from table import OUTCOMES
@@ -35,6 +36,8 @@ Run = Callable[..., Coroutine[Any, Any, Outcome]]
 def run_on(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
     """Runs a fault on a database, and puts the outcome into the table."""
 
+    nursery: Nursery = request.getfixturevalue("nursery")
+
     async def run_one(fault: str, database: str, seed: int, *, jobs: int, seconds: float) -> Outcome:
         print(f"{fault} on {database}, seed {seed}")
         private: PrivateMariaDB | None = None
@@ -44,7 +47,9 @@ def run_on(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
         else:
             url = request.getfixturevalue("servers").get(database).url
         with contextlib.closing(Server(url)) as server:
-            outcome = await run(fault, database, server, seed, tmp_path, jobs=jobs, seconds=seconds, private=private)
+            outcome = await run(
+                nursery, fault, database, server, seed, tmp_path, jobs=jobs, seconds=seconds, private=private
+            )
         request.config.stash[OUTCOMES].append(outcome)
         return outcome
 
