@@ -38,6 +38,7 @@ class Acknowledged:
         was_run: it was to run at once or at ``run_at``, or ``runJob`` was confirmed.
         was_cancelled: ``cancelJob`` answered with CANCELLED, and nothing was asked after that.
         retries: how many times ``retryJob`` was asked; answered or not.
+        endpoints: the URLs that are told of its completion.
     """
 
     job_id: int
@@ -46,6 +47,7 @@ class Acknowledged:
     run_at: datetime | None = None
     was_cancelled: bool = False
     retries: int = 0
+    endpoints: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,13 +167,11 @@ def check(
     traces: Sequence[Trace],
     acknowledged: Iterable[Acknowledged],
     *,
-    endpoints: Sequence[str] = (),
     are_clocks_one: bool = True,
 ) -> Report:
     """Judge a run that is over.
 
     Args:
-        endpoints: the URLs that are told of every completion.
         are_clocks_one: whether the tasks' clock is the database's, so that traces can be compared with ``run_at``.
     """
     report = Report()
@@ -186,7 +186,7 @@ def check(
         _check_claims(report, job, asked)
         _check_times(report, job, asked, are_clocks_one=are_clocks_one)
         _check_attempts(report, job)
-        _check_completions(report, job, endpoints)
+        _check_completions(report, job, asked)
         _check_chain(report, job)
         report.executions += len(job.starts)
         report.duplicates += max(0, len({each.execution for each in job.traces if each.phase == "end"}) - 1)
@@ -267,13 +267,13 @@ def _check_attempts(report: Report, job: Job) -> None:
         report.blame("I7", f"job {job.id}: attempt {highest} of {job.max_attempts}")
 
 
-def _check_completions(report: Report, job: Job, endpoints: Sequence[str]) -> None:
+def _check_completions(report: Report, job: Job, asked: Acknowledged | None) -> None:
     retried_at = max((each.seq for each in job.events if each.source in TERMINAL), default=0)
     completions = sum(each.target == "COMPLETED" for each in job.events)
     latest = sum(each.target == "COMPLETED" and each.seq > retried_at for each in job.events)
     if latest != (job.status == "COMPLETED"):
         report.blame("I8", f"job {job.id} is {job.status} with {latest} COMPLETED events since its last retry")
-    for url in {*endpoints, *job.deliveries}:
+    for url in {*(asked.endpoints if asked else ()), *job.deliveries}:
         if job.deliveries[url] != completions:
             report.blame("I8", f"job {job.id}: {job.deliveries[url]} deliveries to {url} of {completions} completions")
 

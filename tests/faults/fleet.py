@@ -11,7 +11,6 @@ from types import TracebackType
 from typing import Self
 
 from nursery import ForkedProcess, Nursery
-from processes import free_port
 
 FAULT_TASKS = Path(__file__).parent / "fault_tasks.py"
 GRACE_SECONDS = 5.0
@@ -67,24 +66,18 @@ class Fleet:
         return self.folder / "traces"
 
     @property
-    def webhook_url(self) -> str:
-        return self.server.settings["WEBHOOK_URL"]
-
-    @property
     def everyone(self) -> list[ForkedProcess]:
         return [self.server, *self.workers]
 
     async def __aenter__(self) -> Self:
-        port = free_port()
         settings = {
             "DATABASE_URL": self.database_url,
             "FAULT_TRACES": str(self.traces),
             "SIGNALBOX_WEBHOOK_TEST": "true",
             "SIGNALBOX_WEBHOOK_ALLOW": "127.0.0.0/8",
-            "WEBHOOK_URL": f"http://127.0.0.1:{port}/webhook-test",
         }
         tasks = ("--tasks", str(FAULT_TASKS))
-        serve = ("serve", "--port", str(port), "--no-worker", "--grace", "1", *tasks)
+        serve = ("serve", "--port", "0", "--no-worker", "--grace", "1", *tasks)
         self.server = ForkedProcess(self.nursery, self.folder / "server", serve, settings)
         self.server.spawn()
         for number in range(self.worker_count):

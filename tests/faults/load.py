@@ -82,6 +82,7 @@ class Load:
     chance: random.Random
     jobs: int
     seconds: float
+    webhook_url: str
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: TID251 - the database's machine is this one
     acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
     unconfirmed: int = 0
@@ -124,6 +125,8 @@ class Load:
         if chance.random() < 0.1:
             self._keys += 1
             plan.input["idempotencyKey"] = f"key {self._keys}"
+        if chance.random() < 0.1:
+            plan.input["webhookUrl"] = self.webhook_url
         plan.input["priority"] = chance.choice(["HIGH", "MEDIUM", "LOW"])
         return plan
 
@@ -143,7 +146,13 @@ class Load:
                 assert self.acknowledged[job_id].key == key
                 continue
             was_run = bool(plan.input["run"]) or plan.run_at is not None
-            self.acknowledged[job_id] = Acknowledged(job_id, was_run, key, plan.run_at)
+            self.acknowledged[job_id] = Acknowledged(
+                job_id,
+                was_run,
+                key,
+                plan.run_at,
+                endpoints=(plan.input["webhookUrl"],) if "webhookUrl" in plan.input else (),
+            )
             if plan.later is not None:
                 clients.create_task(self._change(plan.later, self.acknowledged[job_id], plan.after_seconds))
 

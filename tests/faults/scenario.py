@@ -77,7 +77,7 @@ async def run(
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}
         scene = Scene(random.Random(f"{fault} {seed}"), fleet, url, watch, private, proxy)
         client = Client(session, f"{fleet.server.url}/graphql")
-        load = Load(client, random.Random(f"load {seed}"), jobs, seconds)
+        load = Load(client, random.Random(f"load {seed}"), jobs, seconds, f"{fleet.server.url}/webhook-test")
         watching = asyncio.create_task(watch.until_at_rest(has_ended, REST_SECONDS))
         breaking = asyncio.create_task(FAULTS[fault](scene))
         try:
@@ -91,7 +91,7 @@ async def run(
         after = {each.pid: Vitals.of(each.pid) for each in fleet.everyone if each.pid in before}
         traces = read_traces(fleet.traces)
         with contextlib.closing(connect(url)) as connection:
-            report = check(connection, traces, load.acknowledged.values(), endpoints=[fleet.webhook_url])
+            report = check(connection, traces, load.acknowledged.values())
         report.violations["I5"] += watch.violations.values()
         report.violations["I10"] += leaks(before, after)
     return Outcome(fault, database, seed, scene.acts, loop.time() - began, report)
