@@ -58,6 +58,7 @@ class Server:
                 autocommit=True,
                 connect_timeout=5,
             )
+        self._administrator.ping(reconnect=True)  # it may have been killed and started again
         with self._administrator.cursor() as cursor:
             for statement in statements:
                 cursor.execute(statement)

@@ -253,12 +253,13 @@ def _check_times(report: Report, job: Job, asked: Acknowledged | None, *, are_cl
     if asked is None or asked.run_at is None:
         return
     run_at = asked.run_at
-    starts = [each.at for each in job.events if each.target == "RUNNING"]
+    # RUNNING's own time is its transaction's begin: before the job was QUEUED, when that was seen to just meanwhile
+    times = [each.at for each in job.events if each.target == "QUEUED"][:1]
     if are_clocks_one:
-        starts += [each.at for each in job.starts]
-    for at in starts:
+        times += [each.at for each in job.starts]
+    for at in times:
         if at < run_at:
-            report.blame("I6", f"job {job.id}: started {at.isoformat()}, due {run_at.isoformat()}")
+            report.blame("I6", f"job {job.id}: queued or started {at.isoformat()}, due {run_at.isoformat()}")
 
 
 def _check_attempts(report: Report, job: Job) -> None:

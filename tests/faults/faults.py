@@ -20,6 +20,9 @@ from proxy import Proxy
 from watch import Watch, connect
 
 
+LONGER_THAN_A_LOCK_WAIT = 5.5
+
+
 @dataclass(slots=True)
 class Scene:
     """What a fault may lay hands on."""
@@ -120,34 +123,45 @@ async def disturb_network(scene: Scene) -> None:
 
 
 async def contend_for_locks(scene: Scene) -> None:
-    """F7: a second session that locks jobs against the order of the engine's own statements: deadlocks, lock waits."""
-    while await scene.pause(scene.chance.uniform(0.02, 0.1)):
-        is_long = scene.chance.random() < 0.03
-        scene.acts += await asyncio.to_thread(_lock_backwards, scene, 5.5 if is_long else 0.05)
-        if is_long:
-            scene.watch.excuse()
+    """F7: sessions that lock jobs against the order of the engine's own statements: deadlocks, and lock waits."""
+    before = await asyncio.to_thread(_count_conflicts, scene)
+
+    async def contend() -> None:
+        while await scene.pause(scene.chance.uniform(0.0, 0.05)):
+            is_long = scene.chance.random() < 0.01
+            await asyncio.to_thread(_lock_backwards, scene, LONGER_THAN_A_LOCK_WAIT if is_long else 0.005)
+            if is_long:
+                scene.watch.excuse()
+
+    await asyncio.gather(*(contend() for _ in range(3)))
+    scene.acts += await asyncio.to_thread(_count_conflicts, scene) - before
 
 
-def _lock_backwards(scene: Scene, hold_seconds: float) -> int:
-    """Lock some of the live jobs, the last one first; how many times a deadlock was met here."""
+def _lock_backwards(scene: Scene, hold_seconds: float) -> None:
+    """Lock some of the live jobs, the last one first, and wait half-way."""
     with contextlib.closing(connect(scene.url)) as own, own.cursor() as cursor:
-        cursor.execute("SELECT id FROM jobs WHERE status IN ('QUEUED', 'RUNNING') ORDER BY priority, id LIMIT 60")
-        ids = [row[0] for row in cursor.fetchall()]
-        if not ids:
-            return 0
+        cursor.execute("SELECT id FROM jobs WHERE status IN ('QUEUED', 'RUNNING') ORDER BY priority, id LIMIT 40")
+        ids = sorted((row[0] for row in cursor.fetchall()), reverse=True)
         own.begin()
         # the heavier transaction wins: with rows of its own, this one is not always the victim
         cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS ballast (n INT) ENGINE=InnoDB")
         cursor.execute("INSERT INTO ballast VALUES " + ",".join(["(1)"] * scene.chance.choice([1, 400])))
-        try:
-            for job_id in sorted(ids, reverse=True):
+        with contextlib.suppress(pymysql.err.OperationalError):
+            for number, job_id in enumerate(ids):
+                if number == len(ids) // 2:
+                    cursor.execute(f"DO SLEEP({hold_seconds})")
                 cursor.execute(f"SELECT id FROM jobs WHERE id={job_id} FOR UPDATE")
-            cursor.execute(f"DO SLEEP({hold_seconds})")
-        except pymysql.err.OperationalError as error:
-            return int(error.args[0] == 1213)
-        finally:
-            own.rollback()
-    return int(hold_seconds > 5)
+        own.rollback()
+
+
+def _count_conflicts(scene: Scene) -> int:
+    """Deadlocks and lock waits that ran out, as the server counts them."""
+    with contextlib.closing(connect(scene.url)) as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT SUM(count) FROM information_schema.innodb_metrics WHERE name IN ('lock_deadlocks', 'lock_timeouts')"
+        )
+        [(count,)] = cursor.fetchall()
+    return int(count)
 
 
 async def roll_workers(scene: Scene) -> None:
