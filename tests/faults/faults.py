@@ -19,7 +19,6 @@ from private_mariadb import PrivateMariaDB
 from proxy import Proxy
 from watch import Watch, connect
 
-
 LONGER_THAN_A_LOCK_WAIT = 5.5
 
 
