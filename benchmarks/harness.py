@@ -46,15 +46,30 @@ class Client:
 
     async def run(self, query: str, **variables: Any) -> Any:
         """The operation's data; raises on any error."""
-        async with self.session.post(self.url, json={"query": query, "variables": variables}) as response:
-            answer = await response.json()
+        answer = await self.try_to_run(query, **variables)
         if answer.get("errors"):
             raise RuntimeError(answer["errors"])
         return answer["data"]
 
+    async def try_to_run(self, query: str, **variables: Any) -> dict[str, Any]:
+        """The whole answer, errors and all."""
+        async with self.session.post(self.url, json={"query": query, "variables": variables}) as response:
+            answer: dict[str, Any] = await response.json()
+        return answer
+
+
+def environment(database_url: str) -> dict[str, str]:
+    """What a process of the product needs to run on a database, and none of this process's settings."""
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")},
+        "PYTHONPATH": str(ROOT),
+        "DATABASE_URL": database_url,
+        "SIGNALBOX_LOG_FORMAT": "json",
+    }
+
 
 @asynccontextmanager
-async def serving(database_url: str, *arguments: str, **environment: str) -> AsyncIterator[Client]:
+async def serving(database_url: str, *arguments: str, **settings: str) -> AsyncIterator[Client]:
     """A server process with its embedded worker on ``database_url`` (``sqlite`` means a file that is then removed)."""
     with tempfile.TemporaryDirectory() as folder:
         url = f"sqlite://{folder}/bench.db" if database_url == "sqlite" else database_url
@@ -62,13 +77,7 @@ async def serving(database_url: str, *arguments: str, **environment: str) -> Asy
         process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", "serve", "--migrate", "--port", str(port), *arguments],
             cwd=folder,
-            env={
-                **{name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")},
-                "PYTHONPATH": str(ROOT),
-                "DATABASE_URL": url,
-                "SIGNALBOX_LOG_FORMAT": "json",
-                **environment,
-            },
+            env={**environment(url), **settings},
             stderr=(Path(folder) / "log").open("wb"),
         )
         try:

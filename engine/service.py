@@ -16,6 +16,7 @@ import structlog
 
 from engine.clock import Clock, SystemClock
 from engine.errors import Unavailable
+from engine.metrics import LOOP_FAILURES
 
 log = structlog.get_logger("signalbox.service")
 
@@ -84,6 +85,7 @@ class Service:
             except Exception as error:  # noqa: BLE001 - a loop that dies silently is the worst of failures
                 failures_in_a_row += 1
                 self.health.failures += 1
+                LOOP_FAILURES.labels(self.name).inc()
                 self.health.last_error = f"{type(error).__name__}: {error}"
                 self._report(error, failures_in_a_row)
                 wait = min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures_in_a_row, 8))

@@ -10,6 +10,7 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import Unavailable
+from engine.metrics import JOBS_RESCUED
 from engine.service import Service
 from engine.store.store import Store
 
@@ -43,6 +44,7 @@ class Rescuer(Service):
             self._not_before = self.clock.monotonic() + GRACE_AFTER_OUTAGE_SECONDS
             raise
         for each in rescued:
+            JOBS_RESCUED.labels(each.to.value).inc()
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
         return 0.0 if rescued else None
 

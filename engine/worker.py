@@ -26,6 +26,7 @@ from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.executor import Attempts, timed_out
 from engine.heart import Heart
+from engine.metrics import TASKS_ABANDONED
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.registry import TaskRegistry
@@ -302,6 +303,7 @@ class Worker(Service):
 
     def _abandon(self, run: Run) -> None:
         """Free the slot of an attempt that heeds nothing; the task is left to itself."""
+        TASKS_ABANDONED.labels(run.why or "timeout").inc()
         log.error("worker.task_abandoned", job=run.job.id, task_name=run.job.task_name, why=run.why or "timeout")
         if run.task is not None:
             self._cut_off.add(run.task)

@@ -14,6 +14,7 @@ from engine.feed import Feed
 from engine.jobs import Jobs
 from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord
 from engine.store.reads import Reads
+from engine.waiting import Waiting
 
 Record = TypeVar("Record")
 
@@ -25,14 +26,17 @@ class Engine:
     jobs: Jobs
     reads: Reads
     feed: Feed
+    waiting: Waiting
     version: str
 
 
 class OperationLoaders:
     """Loads what belongs to jobs: one read for all jobs of an operation."""
 
-    def __init__(self, reads: Reads) -> None:
+    def __init__(self, reads: Reads, waiting: Waiting) -> None:
         self._reads = reads
+        self._waiting = waiting
+        self._to_explain: dict[int, JobRecord] = {}
 
     @cached_property
     def _jobs(self) -> DataLoader[int, JobRecord | None]:
@@ -63,6 +67,17 @@ class OperationLoaders:
 
         return DataLoader(load)
 
+    @cached_property
+    def _reasons(self) -> DataLoader[int, str | None]:
+        async def load(ids: list[int]) -> list[str | None]:
+            return await self._waiting.explain([self._to_explain[job_id] for job_id in ids])
+
+        return DataLoader(load, cache=False)
+
+    async def waiting_for(self, job: Any) -> str | None:
+        self._to_explain[job.id] = job
+        return await self._reasons.load(job.id)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -85,7 +100,7 @@ class OperationContext:
 
     @classmethod
     def of(cls, engine: Engine) -> OperationContext:
-        return cls(engine, OperationLoaders(engine.reads))
+        return cls(engine, OperationLoaders(engine.reads, engine.waiting))
 
 
 Info = StrawberryInfo[OperationContext, Any]

@@ -75,6 +75,10 @@ class Job:
     finished_at: datetime | None = strawberry.field(description="When it reached a terminal status.")
     copy_of_id: strawberry.Private[int | None]
 
+    @strawberry.field(description="One sentence: why it is not running. Null while RUNNING and once terminal.")
+    async def waiting_for(self, info: Info) -> str | None:
+        return await info.context.loaders.waiting_for(self)
+
     @strawberry.field(description="The job this one was copied from by copyJob.")
     async def copy_of(self, info: Info) -> Job | None:
         return None if self.copy_of_id is None else await info.context.loaders.job(self.copy_of_id)

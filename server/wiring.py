@@ -25,6 +25,7 @@ from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
 from engine.upkeep import Pruner, Rescuer
+from engine.waiting import Waiting
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -123,9 +124,9 @@ def build(
     services += [Deliveries(store, receivers, client, version=VERSION)]
     if with_api:
         services.append(feed)
-    return Application(
-        settings, store, registry, client, Engine(jobs, store.reads, feed, VERSION), feed, worker, services
-    )
+    waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
+    engine = Engine(jobs, store.reads, feed, waiting, VERSION)
+    return Application(settings, store, registry, client, engine, feed, worker, services)
 
 
 async def migrate_now(settings: Settings) -> list[str]:

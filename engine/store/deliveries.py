@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.records import DueDelivery, TryResult
-from engine.store.database import from_text
+from engine.store.database import Database, from_text
 from engine.store.unit import Unit, id_list
 from models.enums import WebhookEvent
 
@@ -23,6 +23,11 @@ class DueRequest:
 class DeliveryWrites:
     """The handlers of the delivery loop."""
 
+    def __init__(self, database: Database) -> None:
+        # a young table's statistics are old: without this, a server may sort, and so lock, all that is pending
+        self._by_id = f"webhook_delivery{database.by_index('PRIMARY')}"
+        self._due = f"webhook_delivery{database.by_index('webhook_delivery_due')}"
+
     async def claim_due(self, unit: Unit, requests: Sequence[DueRequest]) -> list[list[DueDelivery]]:
         """What is due, oldest first. The lease is ``next_try_at`` itself: it moves past the try under way."""
         return [await self._claim_due(unit, request) for request in requests]
@@ -30,15 +35,15 @@ class DeliveryWrites:
     async def _claim_due(self, unit: Unit, request: DueRequest) -> list[DueDelivery]:
         transaction = unit.transaction
         rows = await transaction.fetch(
-            "SELECT id, message_id, event, endpoint_id, url, body, try_count, created_at FROM webhook_delivery "
-            f"WHERE status='PENDING' AND next_try_at <= '{unit.now_text}' ORDER BY next_try_at, id "
+            "SELECT id, message_id, event, endpoint_id, url, body, try_count, created_at "
+            f"FROM {self._due} WHERE status='PENDING' AND next_try_at <= '{unit.now_text}' ORDER BY next_try_at, id "
             f"LIMIT {request.limit}{transaction.skip_locked}"
         )
         if not rows:
             return []
         token = secrets.randbits(63)
         await transaction.execute(
-            f"UPDATE webhook_delivery SET claim_token={token}, next_try_at='{unit.later(request.lease_seconds)}', "
+            f"UPDATE {self._by_id} SET claim_token={token}, next_try_at='{unit.later(request.lease_seconds)}', "
             f"updated_at='{unit.now_text}' WHERE id IN ({id_list(row[0] for row in rows)}) AND status='PENDING'"
         )
         return [
@@ -60,7 +65,7 @@ class DeliveryWrites:
         """Note tries and what follows from each: False when another process has taken the delivery meanwhile."""
         transaction = unit.transaction
         rows = await transaction.fetch(
-            "SELECT id, claim_token FROM webhook_delivery "
+            f"SELECT id, claim_token FROM {self._by_id} "
             f"WHERE id IN ({id_list(each.delivery.id for each in requests)}){transaction.for_update}"
         )
         holders: dict[int, int] = {row[0]: row[1] for row in rows}
@@ -83,7 +88,7 @@ class DeliveryWrites:
             outcomes.setdefault((each.status.value, next_try_at), []).append(each.delivery.id)
         for (status, next_try_at), ids in outcomes.items():
             await transaction.execute(
-                "UPDATE webhook_delivery SET status=%s, next_try_at=%s, try_count=try_count+1, claim_token=NULL, "
+                f"UPDATE {self._by_id} SET status=%s, next_try_at=%s, try_count=try_count+1, claim_token=NULL, "
                 f"updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)})",
                 (status, next_try_at),
             )

@@ -30,7 +30,6 @@ STATEMENT_TIMEOUT_SECONDS = 30.0
 STATEMENT_CHARACTERS = 3_000_000
 """Of up to four bytes each: a statement stays below MariaDB's ``max_allowed_packet`` of 16 MiB."""
 INSERT_ROWS = 1000
-FEW_RESULTS = 4
 SEPARATOR = "\x1f"
 """Never part of a value: JSON text escapes it, and names and keys with control characters are refused."""
 
@@ -116,36 +115,26 @@ class MySQLTransaction(Transaction):
         return ids
 
     async def complete(self, rows: Sequence[tuple[int, str | None]]) -> int:
-        finished = (
-            "j.status='COMPLETED', j.progress=IF(j.progress IS NULL, NULL, 1), j.claim_token=NULL, j.lease_until=NULL, "
-            f"j.updated_at='{self.now_text}', j.finished_at='{self.now_text}'"
-        )
-        same: dict[str | None, list[int]] = {}
-        for job_id, result in rows:
-            same.setdefault(result, []).append(job_id)
-        if len(same) <= FEW_RESULTS:
-            changed = 0
-            for result, ids in same.items():
-                changed += await self.execute(
-                    f"UPDATE jobs j FORCE INDEX (PRIMARY) SET j.result=%s, {finished} "
-                    f"WHERE j.id IN ({','.join(map(str, ids))}) AND j.status='RUNNING'",
-                    (result,),
-                )
-            return changed
         changed = size = 0
-        source: list[str] = []
+        ids: list[str] = []
+        results: list[str] = []
         for index, (job_id, result) in enumerate(rows):
-            literal = LITERALS[type(result)](result)
-            source.append(f"SELECT {job_id},{literal}" if source else f"SELECT {job_id} AS id, {literal} AS result")
-            size += len(literal)
-            if size > STATEMENT_CHARACTERS or index == len(rows) - 1:
-                changed += await self.execute(
-                    f"UPDATE ({' UNION ALL '.join(source)}) r STRAIGHT_JOIN jobs j FORCE INDEX (PRIMARY) ON r.id=j.id "
-                    "SET j.result=r.result, "
-                    f"{finished} WHERE j.status='RUNNING'"
-                )
-                source, size = [], 0
+            ids.append(str(job_id))
+            results.append(LITERALS[type(result)](result))
+            size += len(results[-1])
+            if size > STATEMENT_CHARACTERS or len(ids) == INSERT_ROWS or index == len(rows) - 1:
+                changed += await self.execute(self._completion(",".join(ids), results))
+                ids, results, size = [], [], 0
         return changed
+
+    def _completion(self, ids: str, results: Sequence[str]) -> str:
+        """Each job's result by its place in the list: twice as fast as a join with a table of results."""
+        each = results[0] if len(set(results)) == 1 else f"ELT(FIELD(id,{ids}),{','.join(results)})"
+        return (
+            f"UPDATE jobs FORCE INDEX (PRIMARY) SET status='COMPLETED', result={each}, "
+            "progress=IF(progress IS NULL, NULL, 1), claim_token=NULL, lease_until=NULL, "
+            f"updated_at='{self.now_text}', finished_at='{self.now_text}' WHERE id IN ({ids}) AND status='RUNNING'"
+        )
 
 
 class MySQLDatabase(Database):

@@ -221,6 +221,19 @@ class Reads:
         )
         return {row[0] for row in rows}
 
+    async def queue(self, limit: int) -> list[int]:
+        """The ids of what is QUEUED, in the order of claims."""
+        source = f"jobs{self._database.by_index('jobs_claim')}"
+        rows = await self._database.fetch(
+            f"SELECT id FROM {source} WHERE status='QUEUED' ORDER BY priority, id LIMIT {limit}"
+        )
+        return [row[0] for row in rows]
+
+    async def is_any_worker_alive(self, within_seconds: float) -> bool:
+        """Whether any worker was heard from lately."""
+        since = to_text(await self._database.now() - timedelta(seconds=within_seconds))
+        return bool(await self._database.fetch("SELECT 1 FROM worker WHERE heartbeat_at > %s LIMIT 1", [since]))
+
     async def workers(self) -> list[WorkerRecord]:
         rows = await self._database.fetch(
             "SELECT id, host, pid, slots, running, started_at, heartbeat_at FROM worker ORDER BY id"

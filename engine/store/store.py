@@ -80,7 +80,7 @@ class Store:
         self.reads = Reads(database)
         self._operators = OperatorWrites(database)
         self._workers = WorkerWrites(outbox, database)
-        self._deliveries = DeliveryWrites()
+        self._deliveries = DeliveryWrites(database)
         self._upkeep = UpkeepWrites(database)
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")

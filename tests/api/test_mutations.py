@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from client import BASICS, CREATE, Api, unique
+from conftest import Launch
 
 from engine.clock import SystemClock
 
@@ -127,6 +129,15 @@ async def test_create_many_is_all_or_none(api: Api) -> None:
     assert await total(api, tag) == 0
 
 
+async def test_why_it_waits(api: Api) -> None:
+    held = await api.create(unique("held"), "waitingFor")
+    assert held["waitingFor"] == "It is held until runJob is called."
+    later = await api.create("simulate", "waitingFor", runAt="2999-02-05T15:00:00Z")
+    assert later["waitingFor"] == "It is scheduled for 2999-02-05T15:00:00Z."
+    done = await api.create("simulate", run=True)
+    assert (await api.job_in(done["id"], "COMPLETED", fields="waitingFor"))["waitingFor"] is None
+
+
 async def test_run_cancel_retry(api: Api) -> None:
     job = await api.create(unique("life"))
     assert (await api.change("cancelJob", job["id"], "status finishedAt"))["status"] == "CANCELLED"
@@ -158,12 +169,58 @@ async def test_a_scheduled_job_runs_and_cancels(api: Api) -> None:
 async def test_a_running_job_is_left_alone(api: Api) -> None:
     job = await api.create("nap", payload={"seconds": 1.0}, run=True)
     await api.job_in(job["id"], "RUNNING")
-    for mutation in ("runJob", "cancelJob", "retryJob"):
+    for mutation in ("runJob", "retryJob"):
         refusal = await api.error(f"mutation($id: ID!) {{ {mutation}(id: $id) {{ job {{ id }} }} }}", id=job["id"])
         assert (refusal["code"], refusal["status"]) == ("INVALID_STATE", "RUNNING")
     refusal = await api.error(DELETE, id=job["id"])
     assert (refusal["code"], refusal["status"]) == ("INVALID_STATE", "RUNNING")
     assert (await api.job_in(job["id"]))["status"] == "COMPLETED"
+
+
+async def test_cancelling_a_running_job(api: Api) -> None:
+    job = await api.create("nap", payload={"seconds": 60}, run=True)
+    await api.job_in(job["id"], "RUNNING")
+    async with api.watch(id=job["id"], after="0") as stream:
+        assert (await api.change("cancelJob", job["id"]))["status"] == "RUNNING"
+        changes = await stream.until(lambda change: change["to"] == "CANCELLED")
+    assert [each["to"] for each in changes] == ["QUEUED", "RUNNING", "CANCELLED"]
+    done = await api.job(job["id"], "status finishedAt updatedAt result attempts { number outcome }")
+    assert done["status"] == "CANCELLED"
+    assert done["finishedAt"] == done["updatedAt"]
+    assert (done["result"], done["attempts"]) == (None, [{"number": 1, "outcome": "CANCELLED"}])
+    assert await api.deliveries(job["id"]) == []
+    again = await api.change("retryJob", job["id"])
+    assert again["status"] == "QUEUED"
+    await api.job_in(job["id"], "RUNNING")
+    await api.change("cancelJob", job["id"])
+    await api.job_in(job["id"], "CANCELLED")
+
+
+async def test_cancel_retry_and_delete_many(api: Api) -> None:
+    tag = unique("many")
+    inputs = [{"taskName": "simulate", "tags": [tag]}] * 3
+    inputs.append({"taskName": "nap", "payload": {"seconds": 60}, "tags": [tag], "run": True})
+    jobs = (await api.data(CREATE_ALL % "id", inputs=inputs))["createJobs"]["jobs"]
+    await api.job_in(jobs[3]["id"], "RUNNING")
+    where = {"tag": tag}
+
+    async def count(mutation: str, dry_run: bool) -> int:
+        query = f"mutation($f: JobFilter!, $d: Boolean!) {{ {mutation}(filter: $f, dryRun: $d) {{ count }} }}"
+        found: int = (await api.data(query, f=where, d=dry_run))[mutation]["count"]
+        return found
+
+    assert [await count("deleteJobs", True), await count("retryJobs", True), await count("cancelJobs", True)] == [
+        3,
+        0,
+        4,
+    ]
+    assert await count("cancelJobs", False) == 4
+    for job in jobs:
+        await api.job_in(job["id"], "CANCELLED")
+    assert await count("retryJobs", True) == 4
+    assert await count("deleteJobs", True) == 4
+    assert await count("deleteJobs", False) == 4
+    assert await api.data("query($t: String) { jobs(tag: $t) { totalCount } }", t=tag) == {"jobs": {"totalCount": 0}}
 
 
 async def test_copy(api: Api) -> None:
@@ -236,3 +293,15 @@ async def test_run_many(api: Api) -> None:
         await api.job_in(job_id, "COMPLETED")
     assert [(await api.job(job_id))["status"] for job_id in (ids[0], ids[5])] == ["CANCELLED", "PENDING"]
     assert await api.data(RUN_ALL_NOW, filter=where) == {"runJobs": {"count": 0}}
+
+
+async def test_one_key_at_two_servers_at_once(own_url: str, launch: Launch, api_of: Any) -> None:
+    apis = [api_of(launch("serve", "--port", "0", "--no-worker", DATABASE_URL=own_url)) for _ in range(2)]
+    given = {"taskName": "simulate", "idempotencyKey": "the key"}
+    query = CREATE % "id"
+    answers = await asyncio.gather(*(apis[n % 2].data(query, input=given) for n in range(50)))
+    assert len({answer["createJob"]["job"]["id"] for answer in answers}) == 1
+    assert sum(answer["createJob"]["created"] for answer in answers) == 1
+    refusal = await apis[1].error(query, input={**given, "payload": {"n": 2}})
+    assert refusal["code"] == "CONFLICT"
+    assert await apis[0].data("{ jobStats { total } }") == {"jobStats": {"total": 1}}

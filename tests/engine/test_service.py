@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from eventually import eventually
+from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from engine.backoff import retry_delay_seconds
@@ -36,6 +37,7 @@ async def test_it_goes_on_after_an_exception_and_reports_it() -> None:
         await eventually(lambda: loop.health.turns >= 2)
         await loop.stop()
     assert loop.health.failures == 3
+    assert REGISTRY.get_sample_value("signalbox_loop_failures_total", {"loop": Loop.name}) == 3
     assert [each["event"] for each in logs] == ["loop.failed"]
     assert not loop.is_running
 

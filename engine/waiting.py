@@ -1,0 +1,61 @@
+"""Why a job is not running, in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from engine.jobs import UnknownTask
+from engine.records import JobRecord
+from engine.store.reads import Reads
+from models.enums import JobStatus
+
+ALIVE_SECONDS = 30.0
+"""A worker that was heard from in this time counts as alive."""
+FARTHEST = 1000
+"""How far the queue is looked at; a place beyond is not worth its count."""
+
+
+class Waiting:
+    """Explains jobs; one batch of reads for however many."""
+
+    def __init__(self, reads: Reads, *, unknown_task: UnknownTask = "reject") -> None:
+        self._reads = reads
+        self._unknown_task = unknown_task
+
+    async def explain(self, jobs: Sequence[JobRecord]) -> list[str | None]:
+        """A sentence for each job; None for what runs or has ended."""
+        places: dict[int, int] = {}
+        names: set[str] = set()
+        is_anyone_alive = True
+        if any(job.status is JobStatus.QUEUED for job in jobs):
+            places = {job_id: place for place, job_id in enumerate(await self._reads.queue(FARTHEST))}
+            names = {task.name for task in await self._reads.tasks()}
+            is_anyone_alive = await self._reads.is_any_worker_alive(ALIVE_SECONDS)
+        return [self._sentence(job, places, names, is_anyone_alive) for job in jobs]
+
+    def _sentence(self, job: JobRecord, places: dict[int, int], names: set[str], is_anyone_alive: bool) -> str | None:
+        if job.status is JobStatus.PENDING:
+            return "It is held until runJob is called."
+        if job.status is JobStatus.SCHEDULED:
+            return _until(job)
+        if job.status is not JobStatus.QUEUED:
+            return None
+        if not is_anyone_alive:
+            return "No worker is alive to run it."
+        if job.task_name not in names and self._unknown_task == "reject":
+            return f"No worker knows the task {job.task_name!r}."
+        ahead = places.get(job.id)
+        if ahead is None:
+            return (
+                f"More than {FARTHEST:,} jobs are ahead of it." if len(places) >= FARTHEST else "It is being claimed."
+            )
+        if ahead == 0:
+            return "It is next, as soon as a slot is free."
+        return f"{ahead:,} {'job is' if ahead == 1 else 'jobs are'} ahead of it."
+
+
+def _until(job: JobRecord) -> str:
+    moment = "its time" if job.run_at is None else job.run_at.isoformat(timespec="seconds").replace("+00:00", "Z")
+    if job.attempt > 0:
+        return f"Attempt {job.attempt} of {job.max_attempts} failed; the next is due at {moment}."
+    return f"It is scheduled for {moment}."

@@ -1,0 +1,65 @@
+"""The rescuer and the pruner as loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from bench import Bench, create, ended, read
+from eventually import eventually
+
+from engine.errors import Unavailable
+from engine.store.claims import ClaimRequest
+from engine.store.store import Store
+from engine.upkeep import GRACE_AFTER_OUTAGE_SECONDS, Pruner, Rescuer
+from engine.worker import Worker
+from models.enums import JobStatus
+
+
+async def test_what_a_dead_worker_held_is_run(
+    store: Store, bench: Bench, make_worker: Callable[..., Worker], open_store: Any
+) -> None:
+    ids = await create(store, "quick", 3)
+    await (await open_store()).claim(ClaimRequest(1, "dead", 3, -1.0))
+    make_worker()
+    rescuer = Rescuer(store)
+    assert await rescuer.run_once() == 0.0
+    await eventually(lambda: ended(store, ids))
+    assert await rescuer.run_once() is None
+    assert {(await read(store, each)).attempt for each in ids} == {2}
+
+
+async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leases ran out while nobody could renew them: two heartbeats pass before they count."""
+    [job_id] = await create(store, "quick")
+    await store.claim(ClaimRequest(1, "cut off", 1, -1.0))
+    rescuer = Rescuer(store)
+    passed = 0.0
+    now = store.clock.monotonic()
+    monkeypatch.setattr(store.clock, "monotonic", lambda: now + passed)
+    with monkeypatch.context() as outage:
+        outage.setattr(store.database, "transaction", _raise_unavailable)
+        with pytest.raises(Unavailable):
+            await rescuer.run_once()
+    assert await rescuer.run_once() is None
+    assert (await read(store, job_id)).status is JobStatus.RUNNING
+    passed = GRACE_AFTER_OUTAGE_SECONDS + 0.1
+    assert await rescuer.run_once() == 0.0
+    assert (await read(store, job_id)).status is JobStatus.QUEUED
+
+
+def _raise_unavailable() -> Any:
+    raise Unavailable
+
+
+async def test_the_pruner_keeps_what_it_is_told_to(store: Store, bench: Bench, make_worker: Any) -> None:
+    make_worker()
+    ids = await create(store, "quick", 3)
+    await eventually(lambda: ended(store, ids))
+    async with store.database.transaction() as transaction:
+        await transaction.execute("UPDATE jobs SET updated_at='2020-01-01 00:00:00.000000'")
+    assert await Pruner(store, retention_days=0).run_once() is None
+    assert len(await store.reads.jobs_by_id(ids)) == 3
+    assert await Pruner(store, retention_days=1).run_once() is None
+    assert await store.reads.jobs_by_id(ids) == {}
