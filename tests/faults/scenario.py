@@ -67,6 +67,7 @@ async def run(
     loop = asyncio.get_running_loop()
     began = loop.time()
     url = await asyncio.to_thread(server.create)
+    server.disconnect()
     watch = Watch(url)
     has_ended = asyncio.Event()
     async with (
