@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from nursery import Nursery
-from private_mariadb import PrivateMariaDB
+from private_servers import PrivateMariaDB, PrivateMySQL, PrivateServer
 from requirements import Missing, give_up
 from table import OUTCOMES, lines
 
@@ -49,14 +49,23 @@ def nursery() -> Iterator[Nursery]:
 
 
 @pytest.fixture(scope="session")
-def private_mariadb(tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Iterator[PrivateMariaDB]:
-    """A MariaDB of the faults' own: its users kill it."""
-    try:
-        database = PrivateMariaDB(tmp_path_factory.mktemp("mariadb"))
-    except Missing as missing:
-        give_up(pytestconfig, "MariaDB", str(missing))
-    database.start()
-    try:
-        yield database
-    finally:
-        database.stop()
+def private_servers(
+    tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
+) -> Iterator[Callable[[str], PrivateServer]]:
+    """Servers of the faults' own, by the name of their kind: their users kill them."""
+    started: dict[str, PrivateServer] = {}
+
+    def get(name: str) -> PrivateServer:
+        if name not in started:
+            make = PrivateMariaDB if name == "mariadb" else PrivateMySQL
+            try:
+                server = make(tmp_path_factory.mktemp(name))
+            except Missing as missing:
+                give_up(pytestconfig, f"{name} that may be killed", str(missing))
+            started[name] = server
+            server.start()
+        return started[name]
+
+    yield get
+    for server in started.values():
+        server.stop()

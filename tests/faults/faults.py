@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 
 import pymysql
 from fleet import Fleet
-from private_mariadb import PrivateMariaDB
+from private_servers import PrivateServer
 from proxy import Proxy
 from watch import Watch, connect
 
@@ -30,7 +30,7 @@ class Scene:
     fleet: Fleet
     url: str
     watch: Watch
-    private: PrivateMariaDB | None = None
+    private: PrivateServer | None = None
     proxy: Proxy | None = None
     acts: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)

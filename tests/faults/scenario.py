@@ -16,7 +16,7 @@ from faults import FAULTS, Scene
 from fleet import Fleet, Vitals
 from load import Client, Load
 from nursery import Nursery
-from private_mariadb import PrivateMariaDB
+from private_servers import PrivateServer
 from proxy import Proxy
 from watch import Watch, connect
 
@@ -61,7 +61,7 @@ async def run(
     *,
     jobs: int,
     seconds: float,
-    private: PrivateMariaDB | None = None,
+    private: PrivateServer | None = None,
 ) -> Outcome:
     """Run ``jobs`` jobs, created over ``seconds`` seconds, under a fault of ``FAULTS``."""
     loop = asyncio.get_running_loop()

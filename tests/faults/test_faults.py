@@ -15,7 +15,7 @@ import pytest
 from databases import Server
 from faults import FAULTS
 from nursery import Nursery
-from private_mariadb import PrivateMariaDB
+from private_servers import PrivateServer
 from scenario import Outcome, run
 from table import OUTCOMES
 
@@ -40,9 +40,9 @@ def run_on(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
 
     async def run_one(fault: str, database: str, seed: int, *, jobs: int, seconds: float) -> Outcome:
         print(f"{fault} on {database}, seed {seed}")
-        private: PrivateMariaDB | None = None
-        if database == "mariadb":
-            private = request.getfixturevalue("private_mariadb")
+        private: PrivateServer | None = None
+        if database == "mariadb" or fault.startswith("F3"):
+            private = request.getfixturevalue("private_servers")(database)
             url = DatabaseURL("mysql", "", "127.0.0.1", private.port, "root")
         else:
             url = request.getfixturevalue("servers").get(database).url
@@ -74,6 +74,4 @@ async def test_some_faults(run_on: Run, fault: str, database: str) -> None:
 )
 @pytest.mark.parametrize("fault", FAULTS)
 async def test_all_faults(run_on: Run, fault: str, database: str, seed: int) -> None:
-    if fault.startswith("F3") and database == "mysql":
-        pytest.skip("the given MySQL is not ours to kill")
     assert_sound(await run_on(fault, database, seed, jobs=JOBS, seconds=SECONDS))
