@@ -31,10 +31,11 @@ run: .venv/.synced
 test: .venv/.synced-dev
 	$(BIN)/pytest $(ARGS)
 
-# Every fault on MariaDB and MySQL with SEEDS seeds each, and a table of what was found.
+# Every fault on MariaDB and MySQL with SEEDS seeds of JOBS jobs each, and a table of what was found.
 SEEDS ?= 3
+JOBS ?= 1500
 faults: .venv/.synced-dev
-	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) $(BIN)/pytest -m faults tests/faults $(ARGS)
+	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

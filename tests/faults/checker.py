@@ -96,7 +96,12 @@ class Job:
 
 @dataclass(slots=True)
 class Report:
-    """What was found: for each invariant the violations, each with the id of its job."""
+    """What was found: for each invariant the violations, each with the id of its job.
+
+    Attributes:
+        duplicates: executions that came to their end beyond one for each time the job was run or retried.
+        rescued: claims that were taken back.
+    """
 
     jobs: int = 0
     executions: int = 0
@@ -189,7 +194,8 @@ def check(
         _check_completions(report, job, asked)
         _check_chain(report, job)
         report.executions += len(job.starts)
-        report.duplicates += max(0, len({each.execution for each in job.traces if each.phase == "end"}) - 1)
+        ended = len({each.execution for each in job.traces if each.phase == "end"})
+        report.duplicates += max(0, ended - 1 - sum(job.moves(each, "QUEUED") for each in TERMINAL))
         report.rescued += sum(each.error is not None and "WORKER_LOST" in each.error for each in job.events)
     return report
 

@@ -12,6 +12,7 @@ import random
 import signal
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import pymysql
 from fleet import Fleet
@@ -50,10 +51,16 @@ Fault = Callable[[Scene], Awaitable[None]]
 
 
 async def kill_workers(scene: Scene) -> None:
-    """F1: ``kill -9`` of a random worker every 2 s."""
-    while await scene.pause(2.0):
+    """F1: ``kill -9`` of a random worker, at least every 2 s."""
+    while await scene.pause(scene.chance.uniform(0.3, 1.5)):
         await scene.fleet.kill(scene.one_of_the_workers())
         scene.acts += 1
+
+
+async def crash_at_points(scene: Scene) -> None:
+    """F1 too: workers that kill themselves at named points of a transaction; another takes the place of each."""
+    while await scene.pause(0.2):
+        scene.acts += await asyncio.to_thread(scene.fleet.revive)
 
 
 async def freeze_workers(scene: Scene) -> None:
@@ -172,12 +179,18 @@ async def roll_workers(scene: Scene) -> None:
         scene.acts += 1
 
 
+EXTRA_TASKS = {
+    "F1 crash at points": Path(__file__).parent / "tasks_crashing.py",
+    "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
+}
 FAULTS: dict[str, Fault] = {
     "F1 kill workers": kill_workers,
+    "F1 crash at points": crash_at_points,
     "F2 freeze workers": freeze_workers,
     "F3 crash database": crash_database,
     "F4 kill connections": kill_connections,
     "F5 disturb network": disturb_network,
+    "F6 skew clocks": kill_workers,
     "F7 contend for locks": contend_for_locks,
     "F10 roll workers": roll_workers,
 }

@@ -48,7 +48,7 @@ class Fleet:
 
     Args:
         lease_seconds: how long a claim lasts without a heartbeat.
-        extra_tasks: more modules for the workers, by the number of the worker.
+        extra_tasks: one more module for the workers.
     """
 
     nursery: Nursery
@@ -56,7 +56,7 @@ class Fleet:
     database_url: str
     worker_count: int = 3
     lease_seconds: float = 3.0
-    extra_tasks: dict[int, Path] = field(default_factory=dict)
+    extra_tasks: Path | None = None
     workers: list[ForkedProcess] = field(default_factory=list)
     server: ForkedProcess = field(init=False)
     _ended: list[ForkedProcess] = field(default_factory=list)
@@ -91,8 +91,8 @@ class Fleet:
 
     def _worker(self, number: int, settings: dict[str, str]) -> ForkedProcess:
         tasks = ["--tasks", str(FAULT_TASKS)]
-        if number in self.extra_tasks:
-            tasks += ["--tasks", str(self.extra_tasks[number])]
+        if self.extra_tasks is not None:
+            tasks += ["--tasks", str(self.extra_tasks)]
         options = ("--slots", str(SLOTS), "--grace", str(GRACE_SECONDS), "--lease", str(self.lease_seconds), *tasks)
         return ForkedProcess(self.nursery, self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import aiohttp
 from checker import Report, check, read_traces
 from databases import Server
-from faults import FAULTS, Scene
+from faults import EXTRA_TASKS, FAULTS, Scene
 from fleet import Fleet, Vitals
 from load import Client, Load
 from nursery import Nursery
@@ -72,7 +72,7 @@ async def run(
     has_ended = asyncio.Event()
     async with (
         proxied(url, fault.startswith("F5")) as (fleet_url, proxy),
-        Fleet(nursery, folder, fleet_url) as fleet,
+        Fleet(nursery, folder, fleet_url, extra_tasks=EXTRA_TASKS.get(fault)) as fleet,
         aiohttp.ClientSession() as session,
     ):
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}

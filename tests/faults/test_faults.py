@@ -21,8 +21,8 @@ from table import OUTCOMES
 
 from models.connection import DatabaseURL
 
-JOBS = int(os.environ.get("SIGNALBOX_TEST_FAULT_JOBS", "5000"))
-SECONDS = 7.0
+JOBS = int(os.environ.get("SIGNALBOX_TEST_FAULT_JOBS", "1500"))
+SECONDS = 4.0
 SHORT = (
     ("F1 kill workers", "mariadb"),
     ("F4 kill connections", "mysql"),
@@ -65,7 +65,7 @@ def assert_sound(outcome: Outcome) -> None:
     ("fault", "database"), [pytest.param(*each, marks=getattr(pytest.mark, each[1])) for each in SHORT]
 )
 async def test_some_faults(run_on: Run, fault: str, database: str) -> None:
-    assert_sound(await run_on(fault, database, 1, jobs=300, seconds=5.0))
+    assert_sound(await run_on(fault, database, 1, jobs=400, seconds=4.5))
 
 
 @pytest.mark.faults
