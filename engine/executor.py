@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import contextvars
 import functools
 import traceback
 from concurrent.futures import Executor, Future
@@ -20,6 +21,7 @@ from engine.errors import InvalidInput
 from engine.payload import encode_json
 from engine.records import ClaimedJob, ErrorRecord, Finish
 from engine.registry import PermanentError, Reporter, Task, TaskContext, TaskRegistry
+from engine.task_logging import running
 
 INTERRUPT_GRACE_SECONDS = 10.0
 """How long an attempt that was told to stop may take to do so."""
@@ -61,6 +63,7 @@ class Attempts:
         except InvalidInput as error:
             return Finish.failed(job, ErrorRecord("INVALID_PAYLOAD", _clean(str(error), MAX_MESSAGE_LENGTH)))
         context = TaskContext(job.id, job.task_name, job.attempt, job.max_attempts, self._reporter)
+        running.set(context)
         try:
             async with asyncio.timeout(job.timeout_seconds) as limit:
                 result = await self._call(task, context, arguments)
@@ -77,6 +80,8 @@ class Attempts:
             return _retried_or_failed(job, _record(error))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - users' code may raise anything, and call sys.exit
             return _retried_or_failed(job, _record(error))
+        finally:
+            running.set(None)
         return _completed(job, result)
 
     async def _call(self, task: Task, context: TaskContext, arguments: dict[str, Any]) -> Any:
@@ -84,7 +89,7 @@ class Attempts:
         if task.is_async:
             return await task.function(*positional, **arguments)
         stop = context.watch_cancellation()
-        work = self._threads.submit(_call_in_thread, task, positional, arguments)
+        work = self._threads.submit(contextvars.copy_context().run, _call_in_thread, task, positional, arguments)
         answer = asyncio.wrap_future(work)
         answer.add_done_callback(_look_at)
         try:

@@ -9,3 +9,6 @@ JOBS_RESCUED = Counter("signalbox_jobs_rescued", "Claims that outlived their lea
 TASKS_ABANDONED = Counter(
     "signalbox_tasks_abandoned", "Attempts that were told to stop, did not, and were cut off.", ["why"]
 )
+LOG_LINES_DROPPED = Counter(
+    "signalbox_job_log_lines_dropped", "Lines of jobs' logs that were lost, by what was in the way.", ["reason"]
+)

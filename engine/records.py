@@ -136,6 +136,17 @@ class AttemptRecord:
 
 
 @dataclass(slots=True)
+class LogRecord:
+    """One line of a job's log."""
+
+    id: int
+    at: datetime
+    attempt: int
+    level: str
+    message: str
+
+
+@dataclass(slots=True)
 class ClaimedJob:
     """A job that this worker owns until it finishes it or its lease ends; ``claim_token`` proves it."""
 

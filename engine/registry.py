@@ -26,6 +26,7 @@ DEFAULT_TIMEOUT_SECONDS = 300.0
 MAX_TIMEOUT_SECONDS = 7 * 86_400.0
 MAX_ATTEMPTS = 100
 MAX_NAME_LENGTH = 255
+LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
 class PermanentError(Exception):
@@ -94,7 +95,19 @@ class TaskContext:
         return self._cancelled
 
     def log(self, message: str, level: str = "info") -> Awaitable[None]:
-        """Write a line to the job's log. ``await`` it in an async task; just call it in a plain one."""
+        """Write a line to the job's log. ``await`` it in an async task; just call it in a plain one.
+
+        What Python's ``logging`` is given inside a task lands there too, from INFO on.
+
+        Args:
+            message: up to 10,000 characters; the rest is cut.
+            level: debug, info, warning, error or critical.
+
+        Raises:
+            ValueError: ``level`` is another word.
+        """
+        if level not in LOG_LEVELS:
+            raise ValueError(f"level is {', '.join(LOG_LEVELS[:-1])} or {LOG_LEVELS[-1]}, not {level!r}")
         self._reporter.log(self.job_id, self.attempt, level, str(message))
         return _DONE
 

@@ -19,6 +19,7 @@ import os
 import socket
 from collections import deque
 from collections.abc import Collection
+from typing import Any
 
 import structlog
 
@@ -26,6 +27,7 @@ from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.executor import Attempts, timed_out
 from engine.heart import Heart
+from engine.joblogs import JobLogs
 from engine.metrics import TASKS_ABANDONED
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
@@ -83,7 +85,7 @@ class Worker(Service):
         self._store = store
         self._registry = registry
         self._attempts = Attempts(registry, Said(self), DaemonThreads("task"))
-        self._reports: set[asyncio.Future[bool]] = set()
+        self._reports: set[asyncio.Future[Any]] = set()
         self._buffer: deque[ClaimedJob] = deque()
         self._running: dict[int, Run] = {}
         self._held: dict[int, ClaimedJob] = {}
@@ -94,6 +96,7 @@ class Worker(Service):
         self._draining = False
         self._rate = Rate(self.clock)
         self.heart = Heart(self, store)
+        self.logs = JobLogs(store, self._running, self.clock)
         store.listen(self._committed)
 
     # Its life
@@ -101,6 +104,7 @@ class Worker(Service):
     def start(self) -> None:
         super().start()
         self.heart.start()
+        self.logs.start()
 
     async def stop(self) -> None:
         """Claim no more, give running attempts their grace, put back what is left, and take leave."""
@@ -116,6 +120,7 @@ class Worker(Service):
             self._abandon(run)
         await self._settle_reports()
         await self.heart.stop()
+        await self.logs.stop()
         if self.id is not None:
             try:
                 await self._store.unregister_worker(self.id)
@@ -237,6 +242,7 @@ class Worker(Service):
         del self._running[run.job.id]
         self._rate.note()
         if run.why == "lost":
+            self.logs.settle(run.job.id)
             self._forget(run.job)
         else:
             self._hand_in(finish)
@@ -245,7 +251,19 @@ class Worker(Service):
             self.wake()
 
     def _hand_in(self, finish: Finish) -> None:
-        """Tell the store how an attempt ended, and do not wait for it: the slot is free."""
+        """Tell the store how an attempt ended, after what it logged, and do not wait for it: the slot is free."""
+        settled = self.logs.settle(finish.job.id)
+        if settled is None:
+            self._submit(finish)
+            return
+        self._reports.add(settled)
+        settled.add_done_callback(functools.partial(self._logged, finish))
+
+    def _logged(self, finish: Finish, settled: asyncio.Future[None]) -> None:
+        self._reports.discard(settled)
+        self._submit(finish)
+
+    def _submit(self, finish: Finish) -> None:
         report = self._store.report(finish)
         self._reports.add(report)
         report.add_done_callback(functools.partial(self._handed_in, finish))
@@ -336,8 +354,7 @@ class Said:
         self._worker = worker
 
     def log(self, job_id: int, attempt: int, level: str, message: str) -> None:
-        """One line from a task; to this process's log, until jobs keep logs of their own."""
-        log.info("task.log", job=job_id, attempt=attempt, task_level=level, message=message[:2000])
+        self._worker.logs.log(job_id, attempt, level, message)
 
     def progress(self, job_id: int, fraction: float) -> None:
         self._worker.heart.progress[job_id] = fraction

@@ -13,8 +13,11 @@ from strawberry.types import Info as StrawberryInfo
 from engine.feed import Feed
 from engine.jobs import Jobs
 from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord
+from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
+from resolvers.logs import log_connection, log_query
+from schema.logs import JobLogConnection
 
 Record = TypeVar("Record")
 
@@ -78,6 +81,10 @@ class OperationLoaders:
         self._to_explain[job.id] = job
         return await self._reasons.load(job.id)
 
+    @cached_property
+    def _logs(self) -> DataLoader[LogQuery, LogPage]:
+        return DataLoader(self._reads.log_pages)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -86,6 +93,10 @@ class OperationLoaders:
 
     async def events(self, job_id: int) -> Sequence[Any]:
         return await self._events.load(job_id)
+
+    async def logs(self, job_id: int, first: int | None, after: str | None) -> JobLogConnection:
+        query = log_query(job_id, first, after)
+        return log_connection(query, await self._logs.load(query))
 
     async def deliveries(self, job_id: int) -> Sequence[Any]:
         return await self._deliveries.load(job_id)

@@ -13,6 +13,7 @@ from strawberry.types import Info as StrawberryInfo
 
 if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
+    from schema.logs import JobLogConnection
     from schema.webhooks import WebhookDelivery
 
 
@@ -26,6 +27,8 @@ class Loaders(Protocol):
     async def events(self, job_id: int) -> Sequence[JobEvent]: ...
 
     async def waiting_for(self, job: Job) -> str | None: ...
+
+    async def logs(self, job_id: int, first: int | None, after: str | None) -> JobLogConnection: ...
 
     async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
 

@@ -16,8 +16,10 @@ from schema.context import Info
 from schema.enums import JobPriority, JobStatus
 
 if TYPE_CHECKING:
+    from schema.logs import JobLogConnection
     from schema.webhooks import WebhookDelivery
 
+LazyLogs = Annotated["JobLogConnection", strawberry.lazy("schema.logs")]
 LazyDelivery = Annotated["WebhookDelivery", strawberry.lazy("schema.webhooks")]
 
 
@@ -90,6 +92,13 @@ class Job:
     @strawberry.field(description="Every status change, oldest first.")
     async def events(self, info: Info) -> list[JobEvent]:
         return list(await info.context.loaders.events(int(self.id)))
+
+    @strawberry.field(
+        description="What task code logged, oldest first. first: at most 100. To follow a running job, ask again with "
+        "the last endCursor as after."
+    )
+    async def logs(self, info: Info, first: int | None = 100, after: str | None = None) -> LazyLogs:
+        return await info.context.loaders.logs(int(self.id), first, after)
 
     @strawberry.field(description="The webhooks that tell of this job, oldest first.")
     async def deliveries(self, info: Info) -> list[LazyDelivery]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import sqlite3
 from dataclasses import dataclass, field
 
@@ -17,6 +18,7 @@ from tortoise.exceptions import BaseORMException
 from engine.deliveries import Deliveries
 from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
+from engine.history import jobs_created
 from engine.http_client import HttpClient
 from engine.jobs import Jobs
 from engine.promoter import Promoter
@@ -108,10 +110,11 @@ def build(
     client = HttpClient(settings.allowed_hosts)
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     fallback = fallback_task() if settings.unknown_task == "simulate" else None
-    registry = TaskRegistry([*builtin_tasks(client, smtp_url), *load_tasks(task_sources)], fallback=fallback)
     secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
     receivers = Receivers(settings.webhook_url, secret)
     store = Store(database_for(settings.database), outbox=receivers.outbox)
+    builtin = builtin_tasks(client, smtp_url, store.database.now, functools.partial(jobs_created, store.reads))
+    registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
     feed = Feed(store)
     jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
     worker = None

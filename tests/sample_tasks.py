@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import threading
 
@@ -49,3 +50,11 @@ def in_a_thread(text: str) -> dict[str, object]:
 @task("not json")
 async def not_json() -> object:
     return {"number": float("nan")}
+
+
+@task("talk")
+async def talk(ctx: TaskContext, lines: int = 1) -> None:
+    """Write to the job's log, and once by Python's logging."""
+    for number in range(lines):
+        await ctx.log(f"line {number}")
+    logging.getLogger("sample").warning("that was all")

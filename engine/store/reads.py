@@ -20,6 +20,7 @@ from engine.records import (
     WorkerRecord,
 )
 from engine.store.database import Database, from_text, to_text
+from engine.store.joblogs import LogPage, LogQuery, read_log_pages
 from engine.store.listing import (
     JobFilter,
     JobQuery,
@@ -155,6 +156,10 @@ class Reads:
     async def attempts_of(self, job_ids: Sequence[int]) -> dict[int, list[AttemptRecord]]:
         """Every attempt of each job, oldest first: a claim begins one, the next change of status ends it."""
         return {job_id: attempts(events) for job_id, events in (await self.events_of(job_ids)).items()}
+
+    async def log_pages(self, queries: Sequence[LogQuery]) -> list[LogPage]:
+        """A page of a job's log for each query, oldest line first."""
+        return await read_log_pages(self._database, queries)
 
     async def events_after(self, seq: int, limit: int) -> list[EventRecord]:
         """The next events of the log, in order. Numbers may be missing: see ``engine.feed``."""

@@ -28,6 +28,7 @@ from engine.states import Trigger, sources
 from engine.store.claims import ClaimRequest, Heartbeat, Outbox, Progress, Pulse, WorkerWrites
 from engine.store.database import Database
 from engine.store.deliveries import DeliveryWrites, DueRequest
+from engine.store.joblogs import LogAppend, LogSize, LogWrites
 from engine.store.lane import Lane
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
@@ -81,6 +82,7 @@ class Store:
         self._operators = OperatorWrites(database)
         self._workers = WorkerWrites(outbox, database)
         self._deliveries = DeliveryWrites(database)
+        self._logs = LogWrites(database)
         self._upkeep = UpkeepWrites(database)
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
@@ -212,6 +214,13 @@ class Store:
 
     async def report_progress(self, progress: Progress) -> None:
         await self._workers_lane.submit(self._workers.report_progress, progress, patience_seconds=1.0)
+
+    async def append_log(self, lines: LogAppend, patience_seconds: float) -> LogSize:
+        """Write what fits of a job's new lines; the size of its log then."""
+        size: LogSize = await self._workers_lane.submit(
+            self._logs.append, lines, weight=len(lines.lines), patience_seconds=patience_seconds
+        )
+        return size
 
     async def promote_due(self) -> int:
         promoted: int = await self._workers_lane.submit(self._workers.promote, None, patience_seconds=0.0)

@@ -300,7 +300,7 @@ async def remove(unit: Unit, job_ids: Sequence[int]) -> None:
         delivery_ids = id_list(row[0] for row in deliveries)
         await transaction.execute(f"DELETE FROM webhook_try WHERE delivery_id IN ({delivery_ids})")
         await transaction.execute(f"DELETE FROM webhook_delivery WHERE id IN ({delivery_ids})")
-    for table in ("job_tag", "job_event"):
+    for table in ("job_tag", "job_log", "job_event"):
         await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
     await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")
 

@@ -11,7 +11,7 @@ from typing import Any
 import orjson
 import pytest
 from client import GRAPHQL_RESPONSE, JSON, Api
-from conftest import launching
+from launching import launching
 from processes import ServerProcess
 
 TABLES = ("jobs", "job_event", "job_tag", "webhook_delivery", "webhook_try")

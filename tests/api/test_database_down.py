@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from client import Api, unique
-from conftest import Launch
 from eventually import eventually
+from launching import Launch
 from private_servers import PrivateMariaDB
 from processes import SAMPLE_TASKS
 from requirements import Missing, give_up

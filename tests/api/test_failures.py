@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 from client import Api, unique
-from conftest import SECRET, Launch, Receiver, Running
 from eventually import eventually
+from launching import SECRET, Launch, Receiver, Running
 from processes import SAMPLE_TASKS
 from standardwebhooks import Webhook, WebhookVerificationError
 

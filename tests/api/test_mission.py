@@ -6,7 +6,7 @@ import re
 
 import orjson
 from client import Api
-from conftest import SECRET
+from launching import SECRET
 from standardwebhooks import Webhook
 
 EXAMPLE = """mutation { createJob(input: {taskName: "Send Test Email", payload: {email: "example@test.com"},

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from client import BASICS, CREATE, Api, unique
-from conftest import Launch
+from launching import Launch
 
 from engine.clock import SystemClock
 

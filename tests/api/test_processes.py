@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 import pytest
 from client import Api
-from conftest import Launch
 from eventually import eventually
+from launching import Launch
 from processes import SAMPLE_TASKS, ServerProcess
 
 NAP = """mutation { createJob(input: {taskName: "nap", payload: {seconds: 30, started: "started"}, run: true}) {

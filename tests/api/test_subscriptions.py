@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 from client import WATCH, Api, unique
-from conftest import Launch
+from launching import Launch
 from processes import SAMPLE_TASKS
 
 CREATE_ALL = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"

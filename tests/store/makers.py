@@ -64,7 +64,7 @@ async def rows_of(store: Store, table: str) -> list[tuple[Any, ...]]:
 
 async def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """All rows that a refusal must leave as they are."""
-    tables = ("jobs", "job_tag", "job_event", "webhook_delivery", "webhook_try")
+    tables = ("jobs", "job_tag", "job_event", "job_log", "webhook_delivery", "webhook_try")
     return {table: await rows_of(store, table) for table in tables}
 
 

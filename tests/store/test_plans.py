@@ -26,6 +26,7 @@ from engine.records import Finish, TryResult
 from engine.states import Trigger
 from engine.store.claims import Heartbeat, Progress
 from engine.store.database import Transaction, to_text
+from engine.store.joblogs import LogAppend, LogLine, LogQuery
 from engine.store.listing import (
     JobFilter,
     JobQuery,
@@ -324,6 +325,19 @@ async def test_the_event_log(planner: Planner) -> None:
     calls = [reads.events_after(last - 50, 100), reads.seqs_after(last - 50, 100), reads.events_of([5, 6, 7])]
     plans = await planner.plans_of(*calls, reads.is_hole_open(last + 1, last + 2), reads.log_bounds())
     assert len(plans) >= 4
+    for sql, steps in plans:
+        assert_reads_by_index(sql, steps)
+
+
+async def test_the_logs_of_jobs(planner: Planner) -> None:
+    store = planner.store
+    append = LogAppend(5, [LogLine(await store.database.now(), 1, "info", "x", 1)], None)
+    plans = await planner.plans_of(
+        store.append_log(append, 3.0),
+        store.reads.log_pages([LogQuery(5, 0, 10)]),
+        store.reads.log_pages([LogQuery(6, 1, 1)] * 2),
+    )
+    assert len(plans) >= 3
     for sql, steps in plans:
         assert_reads_by_index(sql, steps)
 
