@@ -14,20 +14,14 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from pathlib import Path
-from typing import Any, Protocol
+from datetime import datetime, timedelta
+
+from history import Connection, Job, Trace, fetch, moment_of, read_jobs
 
 INVARIANTS = tuple(f"I{number}" for number in range(1, 11))
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 STATUSES = TERMINAL | {"PENDING", "SCHEDULED", "QUEUED", "RUNNING"}
 OVERDUE_SECONDS = 5.0
-
-
-class Connection(Protocol):
-    """Of any driver that follows PEP 249: pymysql's or sqlite3's."""
-
-    def cursor(self) -> Any: ...
 
 
 @dataclass(slots=True)
@@ -48,50 +42,6 @@ class Acknowledged:
     was_cancelled: bool = False
     retries: int = 0
     endpoints: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Trace:
-    """One line that a task wrote: that an execution started, or that it reached its end."""
-
-    phase: str
-    job_id: int
-    attempt: int
-    execution: str
-    pid: int
-    at: datetime
-
-
-@dataclass(slots=True)
-class Event:
-    seq: int
-    source: str | None
-    target: str
-    attempt: int
-    at: datetime
-    error: str | None
-
-
-@dataclass(slots=True)
-class Job:
-    id: int
-    status: str
-    attempt: int
-    max_attempts: int
-    key: str | None
-    result: str | None
-    lease_until: datetime | None
-    events: list[Event] = field(default_factory=list)
-    deliveries: Counter[str] = field(default_factory=Counter)
-    traces: list[Trace] = field(default_factory=list)
-
-    @property
-    def starts(self) -> list[Trace]:
-        return [each for each in self.traces if each.phase == "start"]
-
-    def moves(self, source: str | None, *targets: str) -> int:
-        """How many times it went from ``source`` to one of ``targets``."""
-        return sum(each.source == source and each.target in targets for each in self.events)
 
 
 @dataclass(slots=True)
@@ -120,51 +70,6 @@ class Report:
     def text(self) -> str:
         """The violations, at most ten of each invariant."""
         return "\n".join(f"{name} {each}" for name, found in self.violations.items() for each in found[:10])
-
-
-def read_traces(path: Path) -> list[Trace]:
-    """The lines of the log; a last one that was cut off by a crash is left out."""
-    traces = []
-    for line in path.read_text().splitlines() if path.exists() else ():
-        parts = line.split(" ")
-        if len(parts) == 6:
-            phase, job_id, attempt, execution, pid, nanoseconds = parts
-            at = datetime.fromtimestamp(int(nanoseconds) / 1e9, UTC)
-            traces.append(Trace(phase, int(job_id), int(attempt), execution, int(pid), at))
-    return traces
-
-
-def _rows(connection: Connection, sql: str) -> list[tuple[Any, ...]]:
-    cursor = connection.cursor()
-    cursor.execute(sql)
-    return list(cursor.fetchall())
-
-
-def _moment(value: Any) -> datetime | None:
-    """sqlite3 gives text, pymysql a naive datetime; both are UTC."""
-    if value is None:
-        return None
-    parsed = value if isinstance(value, datetime) else datetime.fromisoformat(str(value))
-    return parsed.replace(tzinfo=UTC)
-
-
-def read_jobs(connection: Connection, traces: Iterable[Trace]) -> dict[int, Job]:
-    """All jobs with their events, deliveries and traces."""
-    columns = "id, status, attempt, max_attempts, idempotency_key, result, lease_until"
-    jobs = {row[0]: Job(*row[:6], _moment(row[6])) for row in _rows(connection, f"SELECT {columns} FROM jobs")}
-    strays: dict[int, Job] = defaultdict(lambda: Job(0, "MISSING", 0, 0, None, None, None))
-    sql = "SELECT job_id, seq, from_status, to_status, attempt, at, error FROM job_event ORDER BY seq"
-    for job_id, seq, source, target, attempt, at, error in _rows(connection, sql):
-        moment = _moment(at)
-        assert moment is not None
-        (jobs.get(job_id) or strays[job_id]).events.append(Event(seq, source, target, attempt, moment, error))
-    for job_id, url in _rows(connection, "SELECT job_id, url FROM webhook_delivery WHERE event='job.completed'"):
-        (jobs.get(job_id) or strays[job_id]).deliveries[url] += 1
-    for trace in traces:
-        (jobs.get(trace.job_id) or strays[trace.job_id]).traces.append(trace)
-    for job_id, stray in strays.items():
-        stray.id = job_id
-    return jobs | strays
 
 
 def check(
@@ -302,8 +207,8 @@ def overdue(connection: Connection, now: datetime, excused_until: datetime | Non
         excused_until: until then nobody could reach the database, or the rows were locked.
     """
     found = []
-    for job_id, value in _rows(connection, "SELECT id, lease_until FROM jobs WHERE status='RUNNING'"):
-        lease_until = _moment(value)
+    for job_id, value in fetch(connection, "SELECT id, lease_until FROM jobs WHERE status='RUNNING'"):
+        lease_until = moment_of(value)
         since = max(each for each in (lease_until, excused_until) if each is not None) if lease_until else now
         if lease_until is None or since + timedelta(seconds=OVERDUE_SECONDS) < now:
             found.append(f"job {job_id} is RUNNING at {now.isoformat()}, its lease ended {lease_until}")

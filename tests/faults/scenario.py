@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import aiohttp
-from checker import Report, check, read_traces
+from checker import Report, check
 from databases import Server
 from faults import EXTRA_TASKS, FAULTS, Scene
 from fleet import Fleet, Vitals
+from history import read_traces
 from load import Client, Load
 from nursery import Nursery
 from private_servers import PrivateServer

@@ -10,7 +10,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from checker import INVARIANTS, Acknowledged, Report, Trace, check, overdue, read_traces
+from checker import INVARIANTS, Acknowledged, Report, check, overdue
+from history import Trace, read_traces
 
 NOON = datetime(2026, 2, 5, 12, tzinfo=UTC)
 HOOK = "http://receiver/"
