@@ -61,6 +61,9 @@ async def crash_at_points(scene: Scene) -> None:
     """F1 too: workers that kill themselves at named points of a transaction; another takes the place of each."""
     while await scene.pause(0.2):
         scene.acts += await asyncio.to_thread(scene.fleet.revive)
+    scene.fleet.extra_tasks = None  # the last ones must see the work to its end
+    for number in range(len(scene.fleet.workers)):
+        await scene.fleet.kill(number)
 
 
 async def freeze_workers(scene: Scene) -> None:

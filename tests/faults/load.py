@@ -20,6 +20,8 @@ CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { 
 CHANGE = "mutation($id: ID!) { %s(id: $id) { job { status } } }"
 BATCH = 25
 CLIENTS = 4
+LONG_RATE = 0.015
+"""Of jobs that are still running elsewhere when a worker that lost them comes back."""
 PAUSE_SECONDS = 0.2
 REQUEST_SECONDS = 15.0
 PATIENCE_SECONDS = 60.0
@@ -104,7 +106,8 @@ class Load:
 
     def _plan(self) -> Plan:
         chance = self.chance
-        plan = Plan({"taskName": "work", "payload": {"milliseconds": round(chance.uniform(1, 50), 1)}, "run": True})
+        takes = chance.uniform(1, 50) if chance.random() > LONG_RATE else chance.uniform(2000, 3500)
+        plan = Plan({"taskName": "work", "payload": {"milliseconds": round(takes, 1)}, "run": True})
         kind = chance.random()
         if kind < 0.08:
             plan.input["taskName"] = "work in a thread"
