@@ -64,6 +64,7 @@ class Attempts:
             return Finish.failed(job, ErrorRecord("INVALID_PAYLOAD", _clean(str(error), MAX_MESSAGE_LENGTH)))
         context = TaskContext(job.id, job.task_name, job.attempt, job.max_attempts, self._reporter)
         running.set(context)
+        context.scheduled_for = job.scheduled_for
         try:
             async with asyncio.timeout(job.timeout_seconds) as limit:
                 result = await self._call(task, context, arguments)

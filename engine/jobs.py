@@ -80,7 +80,7 @@ class Jobs:
             raise InvalidInput(f"inputs: {len(inputs)} jobs; at most {MAX_BULK_CREATE} at once.", field="inputs")
         if not inputs:
             return []
-        new = [await self._check(each) for each in inputs]
+        new = [await self.check(each) for each in inputs]
         return await self._store.create_jobs(new)
 
     async def run(self, job_id: int) -> JobRecord:
@@ -141,12 +141,17 @@ class Jobs:
             copy_of_id=source.id,
         )
         if has_payload:
-            checked = await self._check(JobInput(task_name=source.task_name, payload=payload))
+            checked = await self.check(JobInput(task_name=source.task_name, payload=payload))
             new = replace(new, payload_text=checked.payload_text)
         [created] = await self._store.create_jobs([new])
         return created.job
 
-    async def _check(self, given: JobInput) -> NewJob:
+    async def check(self, given: JobInput) -> NewJob:
+        """What ``given`` means, once nothing is wrong with it.
+
+        Raises:
+            InvalidInput: a field cannot be used, or no worker knows the task.
+        """
         check_task_name(given.task_name)
         max_attempts, timeout_seconds = await self._limits(given)
         payload_text = None if given.payload is None else encode_json(given.payload)
@@ -192,6 +197,11 @@ class Jobs:
                 field="timeoutSeconds",
             )
         return max_attempts, timeout_seconds
+
+    def own_limits(self, task_name: str) -> tuple[int, float] | None:
+        """The attempts and the seconds for each that a task of this process asks for; None for another's."""
+        task = self._registry.get(task_name)
+        return None if task is None else (task.max_attempts, task.timeout_seconds)
 
     async def _declared_task(self, name: str) -> TaskRecord | None:
         """A task that another process's worker has declared."""

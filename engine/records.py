@@ -11,7 +11,7 @@ from datetime import datetime
 
 import orjson
 
-from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
+from models.enums import DeliveryStatus, JobPriority, JobStatus, MisfirePolicy, OverlapPolicy, WebhookEvent
 
 
 @dataclass(slots=True)
@@ -67,6 +67,7 @@ class NewJob:
         payload_text: JSON, or None.
         run_at: due then; None with ``run`` means now, None without means held.
         digest: what must be equal for an idempotency key to mean the same request.
+        scheduled_for: the firing time, where a schedule makes the job.
     """
 
     task_name: str
@@ -82,6 +83,8 @@ class NewJob:
     webhook_url: str | None = None
     concurrency_key: str | None = None
     copy_of_id: int | None = None
+    schedule_id: int | None = None
+    scheduled_for: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -160,6 +163,7 @@ class ClaimedJob:
     webhook_url: str | None
     has_tags: bool
     claim_token: int
+    scheduled_for: datetime | None = None
 
 
 @dataclass(slots=True)
@@ -225,6 +229,44 @@ class TaskRecord:
     @property
     def payload_schema(self) -> orjson.Fragment | None:
         return None if self.payload_schema_text is None else orjson.Fragment(self.payload_schema_text)
+
+
+@dataclass(slots=True)
+class ScheduleRecord:
+    """A cron rule that creates jobs. ``next_run_at`` is None while it is paused."""
+
+    id: int
+    name: str
+    task_name: str
+    payload_text: str | None
+    priority: JobPriority
+    cron: str
+    timezone: str
+    overlap: OverlapPolicy
+    misfire: MisfirePolicy
+    paused: bool
+    next_run_at: datetime | None
+    last_run_at: datetime | None
+    last_job_id: int | None
+    created_at: datetime
+
+    @property
+    def payload(self) -> orjson.Fragment | None:
+        return None if self.payload_text is None else orjson.Fragment(self.payload_text)
+
+
+@dataclass(slots=True, kw_only=True)
+class NewSchedule:
+    """A schedule to be created; checked already."""
+
+    name: str
+    task_name: str
+    payload_text: str | None
+    priority: JobPriority
+    cron: str
+    timezone: str
+    overlap: OverlapPolicy
+    misfire: MisfirePolicy
 
 
 @dataclass(slots=True)

@@ -69,5 +69,5 @@ class Pruner(Service):
             return None
         pruned = await self._store.prune(self._seconds, PRUNE_LIMIT)
         if pruned:
-            log.info("jobs.pruned", jobs=pruned)
-        return 0.05 if pruned == PRUNE_LIMIT else None
+            log.info("jobs.pruned", rows=pruned)
+        return 0.05 if pruned else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
 
@@ -12,7 +13,8 @@ from strawberry.types import Info as StrawberryInfo
 
 from engine.feed import Feed
 from engine.jobs import Jobs
-from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord
+from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord, ScheduleRecord
+from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
@@ -27,6 +29,7 @@ class Engine:
     """The parts of the engine that resolvers call."""
 
     jobs: Jobs
+    schedules: Schedules
     reads: Reads
     feed: Feed
     waiting: Waiting
@@ -36,8 +39,9 @@ class Engine:
 class OperationLoaders:
     """Loads what belongs to jobs: one read for all jobs of an operation."""
 
-    def __init__(self, reads: Reads, waiting: Waiting) -> None:
+    def __init__(self, reads: Reads, schedules: Schedules, waiting: Waiting) -> None:
         self._reads = reads
+        self._schedules = schedules
         self._waiting = waiting
         self._to_explain: dict[int, JobRecord] = {}
 
@@ -85,6 +89,14 @@ class OperationLoaders:
     def _logs(self) -> DataLoader[LogQuery, LogPage]:
         return DataLoader(self._reads.log_pages)
 
+    @cached_property
+    def _schedules_by_id(self) -> DataLoader[int, ScheduleRecord | None]:
+        async def load(ids: list[int]) -> list[ScheduleRecord | None]:
+            found = await self._schedules.by_id(ids)
+            return [found.get(schedule_id) for schedule_id in ids]
+
+        return DataLoader(load)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -101,6 +113,12 @@ class OperationLoaders:
     async def deliveries(self, job_id: int) -> Sequence[Any]:
         return await self._deliveries.load(job_id)
 
+    async def schedule(self, schedule_id: int) -> Any:
+        return await self._schedules_by_id.load(schedule_id)
+
+    def next_runs(self, schedule: Any, first: int) -> Sequence[datetime]:
+        return self._schedules.next_runs(schedule, first)
+
 
 @dataclass(slots=True)
 class OperationContext:
@@ -111,7 +129,7 @@ class OperationContext:
 
     @classmethod
     def of(cls, engine: Engine) -> OperationContext:
-        return cls(engine, OperationLoaders(engine.reads, engine.waiting))
+        return cls(engine, OperationLoaders(engine.reads, engine.schedules, engine.waiting))
 
 
 Info = StrawberryInfo[OperationContext, Any]

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TypeVar
+from typing import Any, TypeVar
+
+from strawberry import UNSET
 
 from engine.errors import InvalidInput
 from engine.jobs import JobInput
+from engine.schedules import ScheduleInput
 from engine.store.listing import JobFilter, JobQuery, OrderField, Page
 from engine.store.reads import parse_id
 from models.enums import JobPriority, JobStatus
 from schema import inputs
 from schema.enums import OrderDirection
+from schema.schedules import CreateScheduleInput, UpdateScheduleInput
 
 T = TypeVar("T")
 
@@ -35,6 +39,33 @@ def new_job(given: inputs.CreateJobInput) -> JobInput:
         webhook_url=given.webhook_url,
         concurrency_key=given.concurrency_key,
     )
+
+
+def new_schedule(given: CreateScheduleInput) -> ScheduleInput:
+    return ScheduleInput(
+        name=given.name,
+        task_name=given.task_name,
+        payload=given.payload,
+        priority=given.priority,
+        cron=given.cron,
+        timezone=given.timezone,
+        overlap=given.overlap,
+        misfire=given.misfire,
+    )
+
+
+def schedule_changes(given: UpdateScheduleInput) -> dict[str, Any]:
+    """What an update gives, by name. Only the payload can be null.
+
+    Raises:
+        InvalidInput: another field is.
+    """
+    names = ("payload", "priority", "cron", "timezone", "overlap", "misfire")
+    changes = {name: value for name in names if (value := getattr(given, name)) is not UNSET}
+    for name, value in changes.items():
+        if value is None and name != "payload":
+            raise InvalidInput(f"{name}: it cannot be null; leave it out to keep what it is.", field=name)
+    return changes
 
 
 def some(values: Sequence[T] | None) -> tuple[T, ...] | None:

@@ -3,16 +3,23 @@
 from __future__ import annotations
 
 import strawberry
+from strawberry.tools import merge_types
 
 from resolvers.mutations import Mutation
 from resolvers.queries import Query
+from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
 from schema.scalars import config
 
 
 def build_schema() -> strawberry.Schema:
     """The whole public surface."""
-    return strawberry.Schema(query=Query, mutation=Mutation, subscription=Subscription, config=config())
+    return strawberry.Schema(
+        query=merge_types("Query", (Query, ScheduleQueries)),
+        mutation=merge_types("Mutation", (Mutation, ScheduleMutations)),
+        subscription=Subscription,
+        config=config(),
+    )
 
 
 def sdl() -> str:

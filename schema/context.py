@@ -7,6 +7,7 @@ in the next.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 from strawberry.types import Info as StrawberryInfo
@@ -14,11 +15,12 @@ from strawberry.types import Info as StrawberryInfo
 if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
     from schema.logs import JobLogConnection
+    from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
 
 class Loaders(Protocol):
-    """Loads what belongs to jobs, for all jobs of an operation at once."""
+    """Loads what belongs to jobs and schedules, for all of an operation at once."""
 
     async def job(self, job_id: int) -> Job | None: ...
 
@@ -31,6 +33,12 @@ class Loaders(Protocol):
     async def logs(self, job_id: int, first: int | None, after: str | None) -> JobLogConnection: ...
 
     async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
+
+    async def schedule(self, schedule_id: int) -> Schedule | None: ...
+
+    def next_runs(self, schedule: Schedule, first: int) -> Sequence[datetime]:
+        """The next firings of a schedule."""
+        ...
 
 
 class Context(Protocol):

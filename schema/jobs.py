@@ -17,9 +17,11 @@ from schema.enums import JobPriority, JobStatus
 
 if TYPE_CHECKING:
     from schema.logs import JobLogConnection
+    from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
 LazyLogs = Annotated["JobLogConnection", strawberry.lazy("schema.logs")]
+LazySchedule = Annotated["Schedule", strawberry.lazy("schema.schedules")]
 LazyDelivery = Annotated["WebhookDelivery", strawberry.lazy("schema.webhooks")]
 
 
@@ -76,6 +78,11 @@ class Job:
     started_at: datetime | None
     finished_at: datetime | None = strawberry.field(description="When it reached a terminal status.")
     copy_of_id: strawberry.Private[int | None]
+    schedule_id: strawberry.Private[int | None]
+
+    @strawberry.field(description="The schedule that made it; null once that is deleted.")
+    async def schedule(self, info: Info) -> LazySchedule | None:
+        return None if self.schedule_id is None else await info.context.loaders.schedule(self.schedule_id)
 
     @strawberry.field(description="One sentence: why it is not running. Null while RUNNING and once terminal.")
     async def waiting_for(self, info: Info) -> str | None:

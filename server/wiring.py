@@ -23,6 +23,8 @@ from engine.http_client import HttpClient
 from engine.jobs import Jobs
 from engine.promoter import Promoter
 from engine.registry import TaskRegistry
+from engine.scheduler import Scheduler
+from engine.schedules import Schedules
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
@@ -124,11 +126,11 @@ def build(
     if worker is not None:
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
-    services += [Deliveries(store, receivers, client, version=VERSION)]
+    services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
     if with_api:
         services.append(feed)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
-    engine = Engine(jobs, store.reads, feed, waiting, VERSION)
+    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, VERSION)
     return Application(settings, store, registry, client, engine, feed, worker, services)
 
 

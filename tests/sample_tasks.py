@@ -58,3 +58,8 @@ async def talk(ctx: TaskContext, lines: int = 1) -> None:
     for number in range(lines):
         await ctx.log(f"line {number}")
     logging.getLogger("sample").warning("that was all")
+
+
+@task("firing time")
+async def firing_time(ctx: TaskContext) -> str | None:
+    return None if ctx.scheduled_for is None else ctx.scheduled_for.isoformat()

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.records import ClaimedJob, Finish, NewDelivery
-from engine.store.database import Database, Row
+from engine.store.database import Database, Row, from_text
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -120,8 +120,20 @@ class WorkerWrites:
                 webhook_url or None,
                 bool(tags),
                 token,
+                from_text(fire_at) if fire_at else None,
             )
-            for id_, task_name, payload, priority, attempt, max_attempts, timeout_seconds, webhook_url, tags in jobs
+            for (
+                id_,
+                task_name,
+                payload,
+                priority,
+                attempt,
+                max_attempts,
+                timeout_seconds,
+                webhook_url,
+                tags,
+                fire_at,
+            ) in jobs
         ]
         for job in claimed:
             unit.changed(job.id, JobStatus.QUEUED, JobStatus.RUNNING, job.attempt, worker=request.worker_name)

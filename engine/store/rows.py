@@ -45,6 +45,7 @@ CLAIM_COLUMNS = (
     "timeout_seconds",
     "webhook_url",
     "tags",
+    "scheduled_for",
 )
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 

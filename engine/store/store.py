@@ -33,6 +33,7 @@ from engine.store.lane import Lane
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
+from engine.store.schedules import ScheduleStore
 from engine.store.sqlite import SqliteDatabase
 from engine.store.unit import Unit
 from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
@@ -87,6 +88,7 @@ class Store:
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
+        self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
 
     def _lane(self, name: str) -> Lane:
         return Lane(
@@ -172,6 +174,8 @@ class Store:
         last = 0
         while ids := await self.reads.matching_ids(narrowed, last, BULK_CHUNK):
             last = ids[-1]
+            while await self._clients_lane.submit(self._operators.thin_logs, tuple(ids), weight=len(ids)):
+                pass
             count += await self._clients_lane.submit(self._operators.delete_many, tuple(ids), weight=len(ids))
         return count
 
@@ -244,7 +248,7 @@ class Store:
         return forgotten
 
     async def prune(self, older_than_seconds: float, limit: int) -> int:
-        """Remove up to ``limit`` jobs that ended longer ago than that; how many."""
+        """Remove up to ``limit`` jobs that ended longer ago than that, or some of their log lines: how many rows."""
         pruned: int = await self._workers_lane.submit(
             self._upkeep.prune, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
         )

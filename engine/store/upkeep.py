@@ -13,7 +13,7 @@ from engine.records import ErrorRecord
 from engine.store.database import Database
 from engine.store.rows import encode_error
 from engine.store.unit import Unit, id_list
-from engine.store.writes import remove, touch_tags
+from engine.store.writes import remove, thin_logs, touch_tags
 from models.enums import TERMINAL, JobPriority, JobStatus
 
 RESCUE_LIMIT = 500
@@ -104,7 +104,7 @@ class UpkeepWrites:
         return answers
 
     async def prune(self, unit: Unit, requests: Sequence[PruneRequest]) -> list[int]:
-        """Remove old terminal jobs with all that belongs to them; how many."""
+        """Remove old terminal jobs with all that belongs to them, or, while that is much, some of their log lines."""
         return [await self._prune(unit, request) for request in requests]
 
     async def _prune(self, unit: Unit, request: PruneRequest) -> int:
@@ -127,7 +127,10 @@ class UpkeepWrites:
             f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found[: request.limit])}) "
             f"AND status IN ({statuses}) AND updated_at < '{before}' ORDER BY id{transaction.skip_locked}"
         )
-        await remove(unit, [row[0] for row in rows])
+        job_ids = [row[0] for row in rows]
+        if thinned := await thin_logs(unit, job_ids):
+            return thinned
+        await remove(unit, job_ids)
         return len(rows)
 
 

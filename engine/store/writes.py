@@ -23,6 +23,8 @@ from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
 
+LOG_CHUNK = 5000
+"""So many log lines are deleted in one transaction; a job has up to twice as many."""
 NEW_JOB_COLUMNS = (
     "task_name",
     "payload",
@@ -37,6 +39,8 @@ NEW_JOB_COLUMNS = (
     "concurrency_key",
     "webhook_url",
     "copy_of_id",
+    "schedule_id",
+    "scheduled_for",
     "created_at",
     "updated_at",
     "run_at",
@@ -92,7 +96,7 @@ class OperatorWrites:
                         first_of_key[key] = (job.digest, answer, index)
                     new.append(job)
                     places.append((answer, index))
-        for (answer, index), record in zip(places, await self._insert(unit, new), strict=True):
+        for (answer, index), record in zip(places, await self.insert(unit, new), strict=True):
             answer[index] = Created(record, created=True)
         for answer, index, source, source_index in repeats:
             answer[index] = Created(source[source_index].job, created=False)
@@ -118,7 +122,8 @@ class OperatorWrites:
         records = [job_from_row(unpack(row)) for row in rows]
         return {record.id: record for record in records}
 
-    async def _insert(self, unit: Unit, jobs: Sequence[NewJob]) -> list[JobRecord]:
+    async def insert(self, unit: Unit, jobs: Sequence[NewJob]) -> list[JobRecord]:
+        """Create ``jobs``, whose idempotency keys nobody else has; with their events."""
         if not jobs:
             return []
         rows = []
@@ -142,6 +147,8 @@ class OperatorWrites:
                     job.concurrency_key,
                     job.webhook_url,
                     job.copy_of_id,
+                    job.schedule_id,
+                    None if job.scheduled_for is None else to_text(job.scheduled_for),
                     unit.now_text,
                     unit.now_text,
                     run_at_text,
@@ -255,6 +262,16 @@ class OperatorWrites:
         await remove(unit, gone)
         return answers
 
+    async def thin_logs(self, unit: Unit, requests: Sequence[tuple[int, ...]]) -> list[int]:
+        """Delete log lines of jobs that do not run and are about to be removed, until few are left; how many."""
+        answers = []
+        for job_ids in requests:
+            rows = await unit.transaction.fetch(
+                f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(job_ids)}) AND status<>'RUNNING'"
+            )
+            answers.append(await thin_logs(unit, [row[0] for row in rows]))
+        return answers
+
     async def delete_many(self, unit: Unit, requests: Sequence[tuple[int, ...]]) -> list[int]:
         """Remove those of many jobs that do not run; how many."""
         answers = []
@@ -287,6 +304,19 @@ async def _ask_to_cancel(unit: Unit, running: Sequence[int]) -> None:
             f"UPDATE jobs SET cancel_requested_at='{unit.now_text}' "
             f"WHERE id IN ({id_list(running)}) AND status='RUNNING' AND cancel_requested_at IS NULL"
         )
+
+
+async def thin_logs(unit: Unit, job_ids: Sequence[int]) -> int:
+    """Delete log lines of these jobs, at most ``LOG_CHUNK``, while there are more than that: how many."""
+    if not job_ids:
+        return 0
+    rows = await unit.transaction.fetch(
+        f"SELECT id FROM job_log WHERE job_id IN ({id_list(job_ids)}) LIMIT {LOG_CHUNK + 1}"
+    )
+    if len(rows) <= LOG_CHUNK:
+        return 0
+    await unit.transaction.execute(f"DELETE FROM job_log WHERE id IN ({id_list(row[0] for row in rows[:-1])})")
+    return LOG_CHUNK
 
 
 async def remove(unit: Unit, job_ids: Sequence[int]) -> None:
@@ -363,7 +393,7 @@ def _new_record(job: NewJob, status: JobStatus, run_at: datetime | None, unit: U
         idempotency_key=job.idempotency_key,
         concurrency_key=job.concurrency_key,
         webhook_url=job.webhook_url,
-        schedule_id=None,
+        schedule_id=job.schedule_id,
         copy_of_id=job.copy_of_id,
         created_at=unit.now,
         updated_at=unit.now,

@@ -166,7 +166,7 @@ def test_migrate_then_check(home: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert '"event": "database.migrated"' in migrated.stderr
     assert run("check", "--tasks", str(SAMPLE_TASKS)) == (
         0,
-        "settings    fine; 11 tasks\ndatabase    sqlite signalbox.db: fine\n"
+        "settings    fine; 12 tasks\ndatabase    sqlite signalbox.db: fine\n"
         "webhook     https://example.com/hook (unsigned)\n",
         "",
     )

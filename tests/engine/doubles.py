@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime, timedelta
+
+from fake_clock import FakeClock
 
 from engine.http_client import HttpError, HttpResponse
 
-
-class FakeClock:
-    """Time stands still until ``pass_by``."""
-
-    def __init__(self) -> None:
-        self._now = datetime(2026, 2, 5, 15, 0, tzinfo=UTC)
-        self._monotonic = 1000.0
-
-    def now(self) -> datetime:
-        return self._now
-
-    def monotonic(self) -> float:
-        return self._monotonic
-
-    def pass_by(self, seconds: float) -> None:
-        self._now += timedelta(seconds=seconds)
-        self._monotonic += seconds
+__all__ = ["FakeClient", "FakeClock"]
 
 
 class FakeClient:

@@ -61,5 +61,6 @@ async def test_the_pruner_keeps_what_it_is_told_to(store: Store, bench: Bench, m
         await transaction.execute("UPDATE jobs SET updated_at='2020-01-01 00:00:00.000000'")
     assert await Pruner(store, retention_days=0).run_once() is None
     assert len(await store.reads.jobs_by_id(ids)) == 3
+    assert await Pruner(store, retention_days=1).run_once() == 0.05
     assert await Pruner(store, retention_days=1).run_once() is None
     assert await store.reads.jobs_by_id(ids) == {}

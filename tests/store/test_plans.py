@@ -22,7 +22,7 @@ import pytest
 from databases import ALL_DATABASES, OpenStore
 from makers import ERROR, claim, new_job, one_delivery
 
-from engine.records import Finish, TryResult
+from engine.records import Finish, NewSchedule, TryResult
 from engine.states import Trigger
 from engine.store.claims import Heartbeat, Progress
 from engine.store.database import Transaction, to_text
@@ -37,9 +37,10 @@ from engine.store.listing import (
     encode_cursor,
     sort_key,
 )
+from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
-from models.enums import DeliveryStatus, JobPriority, JobStatus
+from models.enums import DeliveryStatus, JobPriority, JobStatus, MisfirePolicy, OverlapPolicy
 
 JOBS = 6000
 NAMES = [f"task {index}" for index in range(40)]
@@ -53,7 +54,8 @@ WEIGHTS = {
     JobStatus.FAILED: 7,
     JobStatus.CANCELLED: 2,
 }
-TABLES = "jobs, job_event, job_tag, webhook_delivery, webhook_try"
+TABLES = "jobs, job_event, job_tag, job_log, webhook_delivery, webhook_try, schedule, schedule_firing"
+SCHEDULES, FIRINGS = 400, 10
 
 
 async def fill(url: str) -> None:
@@ -97,6 +99,12 @@ async def fill(url: str) -> None:
                     await transaction.execute(
                         f"UPDATE job_tag SET updated_at='{moment}', run_at={run_at} WHERE job_id IN ({some})"
                     )
+            await transaction.insert(
+                "job_log",
+                ("job_id", "attempt", "at", "level", "message"),
+                [(job_id, 1, transaction.now_text, "info", "a line") for job_id in ids[::2] for _ in range(2)],
+            )
+            await add_schedules(transaction, now)
             moment = to_text(now - timedelta(minutes=1))
             await transaction.execute(
                 "UPDATE webhook_delivery SET status='DELIVERED', next_try_at=NULL WHERE id % 20 NOT IN (1, 2)"
@@ -109,6 +117,20 @@ async def fill(url: str) -> None:
             await store.database.fetch(f"ANALYZE TABLE {TABLES}")
     finally:
         await store.close()
+
+
+async def add_schedules(transaction: Transaction, now: datetime) -> None:
+    """Every tenth is due, every seventh is paused."""
+    columns = ("name", "task_name", "priority", "cron", "timezone", "overlap", "misfire", "paused", "next_run_at")
+    policies = (2, "* * * * *", "UTC", "SKIP", "RUN_ONCE")
+    times = [to_text(now + timedelta(seconds=-5 if n % 10 == 0 else 3600 + n)) for n in range(SCHEDULES)]
+    made = [
+        (f"schedule {n}", NAMES[n % 40], *policies, int(n % 7 == 0), time, n + 1, to_text(now), to_text(now))
+        for n, time in enumerate(times)
+    ]
+    ids = await transaction.insert("schedule", (*columns, "last_job_id", "created_at", "updated_at"), made)
+    fired = [(id_, to_text(now - timedelta(minutes=n)), n) for id_ in ids for n in range(1, FIRINGS)]
+    await transaction.insert("schedule_firing", ("schedule_id", "fire_at", "job_id"), fired)
 
 
 @dataclass(frozen=True)
@@ -193,6 +215,16 @@ def _sqlite_steps(rows: Sequence[Sequence[Any]]) -> list[Step]:
     return steps
 
 
+NEW_SCHEDULE = NewSchedule(
+    name="new",
+    task_name="task 1",
+    payload_text=None,
+    priority=JobPriority.LOW,
+    cron="@daily",
+    timezone="UTC",
+    overlap=OverlapPolicy.SKIP,
+    misfire=MisfirePolicy.RUN_ONCE,
+)
 SORTS = ("filesort", "temporary", "TEMP B-TREE")
 
 
@@ -286,6 +318,8 @@ async def test_what_workers_ask(planner: Planner) -> None:
         [store.reads.queue(100)],
         [store.reads.to_cancel([first[0].id, second[0].id])],
         [store.seconds_to_next_due()],
+        [store.schedules.seconds_to_next()],
+        [store.schedules.fire_due(lambda _name: (3, 60.0))],
         [store.claim_deliveries(10, 30.0)],
         [store.record_try(TryResult(due, DeliveryStatus.DELIVERED, 1, 200, None, None))],
         [store.reads.deliveries_of(pending[:10])],
@@ -309,6 +343,9 @@ async def test_what_clients_ask(planner: Planner) -> None:
         [store.change_jobs(JobFilter(ids=tuple(ids[7:9])), Trigger.CANCEL)],
         [store.delete_jobs(JobFilter(ids=tuple(ids[7:9])))],
         [store.reads.jobs_by_id(ids)],
+        [store.schedules.change(ScheduleChange(1, {"paused": False})), store.schedules.by_id([1, 2, 3])],
+        [store.schedules.trigger(2, lambda _name: (3, 60.0)), store.schedules.delete(3)],
+        [store.schedules.create(replace(NEW_SCHEDULE, name=f"new {n}")) for n in range(3)],
         [store.reads.matching_ids(FILTERS["statuses"], 100, 500)],
         [store.reads.count_jobs(frequent)],
         [store.create_jobs([new_job("task 1", idempotency_key=f"key {n}", digest="d") for n in range(3)])],

@@ -24,6 +24,7 @@ from makers import (
 from engine.records import Finish
 from engine.states import Trigger
 from engine.store.database import to_text
+from engine.store.listing import JobFilter
 from engine.store.store import Store
 from engine.store.upkeep import Rescued
 from models.enums import JobPriority, JobStatus
@@ -191,3 +192,22 @@ async def test_pruners_side_by_side(open_store: OpenStore, limit: int) -> None:
         pruned += found
     assert pruned == 20
     assert not any((await everything(stores[0])).values())
+
+
+async def test_long_logs_are_removed_in_parts(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """No transaction deletes more than a chunk of lines, whether the pruner or a client removes their jobs."""
+    monkeypatch.setattr("engine.store.writes.LOG_CHUNK", 4)
+    columns = ("job_id", "attempt", "at", "level", "message")
+    for remove in ("prune", "delete"):
+        job_id = await job_in(store, JobStatus.COMPLETED)
+        async with store.database.transaction() as transaction:
+            await transaction.insert(
+                "job_log", columns, [(job_id, 1, transaction.now_text, "info", str(n)) for n in range(10)]
+            )
+        if remove == "prune":
+            await age(store, "jobs", "updated_at", f"id={job_id}", 100)
+            assert [await store.prune(10.0, 5) for _ in range(4)] == [4, 4, 1, 0]
+        else:
+            assert await store.delete_jobs(JobFilter(ids=(job_id,))) == 1
+        assert await rows_of(store, "job_log") == []
+        assert await store.reads.job(job_id) is None

@@ -6,6 +6,8 @@ import asyncio
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import orjson
@@ -79,6 +81,16 @@ async def test_success(bench: Bench) -> None:
     assert (finish.to, finish.error, finish.job.claim_token) == (JobStatus.COMPLETED, None, 99)
     assert orjson.loads(finish.result_text or "") == {"name": "Ada", "job": 7, "attempt": 2, "of": 3, "task": "t"}
     assert bench.notes.lines == [(7, 2, "info", "hello"), (7, 0.5)]
+
+
+async def test_a_task_knows_its_firing_time(bench: Bench) -> None:
+    async def when(ctx: TaskContext) -> str:
+        return str(ctx.scheduled_for)
+
+    fire_at = datetime(2026, 2, 5, 15, 0, tzinfo=UTC)
+    found = await bench.attempts_for(when).run(replace(claimed(), scheduled_for=fire_at))
+    assert found.result_text == f'"{fire_at}"'
+    assert (await bench.run(when)).result_text == '"None"'
 
 
 async def test_no_result(bench: Bench) -> None:
