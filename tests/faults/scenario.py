@@ -8,6 +8,7 @@ import random
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 from checker import Report, check
@@ -26,7 +27,7 @@ from models.connection import DatabaseURL
 REST_SECONDS = 45.0
 POOL = 11
 """Connections that a process may keep open once it has needed them."""
-MORE_DESCRIPTORS = POOL + 10
+MORE_DESCRIPTORS = 5
 MORE_MEGABYTES = 100.0
 
 
@@ -94,6 +95,7 @@ async def run(
         traces = read_traces(fleet.traces)
         with contextlib.closing(connect(url)) as connection:
             report = check(connection, traces, load.acknowledged.values())
+            report.violations["I10"] += await asyncio.to_thread(kept_open, connection, len(fleet.everyone))
         report.violations["I5"] += watch.violations.values()
         report.violations["I10"] += leaks(before, after)
     return Outcome(fault, database, seed, scene.acts, loop.time() - began, report)
@@ -109,4 +111,22 @@ def leaks(before: dict[int, Vitals], after: dict[int, Vitals]) -> list[str]:
         )
         if now.descriptors > allowed.descriptors or now.megabytes > allowed.megabytes:
             found.append(f"process {pid} went from {then} to {now}")
+    return found
+
+
+def kept_open(connection: Any, processes: int) -> list[str]:
+    """What the database still sees of processes that have nothing to do: too many connections, old transactions."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE db=DATABASE()")
+        [(connections,)] = cursor.fetchall()
+        cursor.execute(
+            "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
+            "ON id=trx_mysql_thread_id WHERE db=DATABASE() AND trx_started < NOW() - INTERVAL 10 SECOND"
+        )
+        [(transactions,)] = cursor.fetchall()
+    found = []
+    if connections > processes * POOL + 1:
+        found.append(f"{connections} connections of {processes} processes")
+    if transactions:
+        found.append(f"{transactions} transactions are open")
     return found
