@@ -67,15 +67,17 @@ async def crash_at_points(scene: Scene) -> None:
 
 
 async def freeze_workers(scene: Scene) -> None:
-    """F2: SIGSTOP for longer than the lease, then SIGCONT: it goes on with jobs that are others' by now."""
-    while await scene.pause(scene.chance.uniform(0.5, 1.5)):
-        worker = scene.fleet.workers[scene.one_of_the_workers()]
-        worker.signal(signal.SIGSTOP)
+    """F2: SIGSTOP for longer than the lease, then SIGCONT: they go on with jobs that are others' by now."""
+    while await scene.pause(scene.chance.uniform(0.3, 0.8)):
+        frozen = scene.chance.sample(scene.fleet.workers, 2)
+        for worker in frozen:
+            worker.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5))
         finally:
-            worker.signal(signal.SIGCONT)
-        scene.acts += 1
+            for worker in frozen:
+                worker.signal(signal.SIGCONT)
+        scene.acts += len(frozen)
 
 
 async def crash_database(scene: Scene) -> None:
