@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test check fmt schema settings-docs bench screenshots playground clean
+.PHONY: run test faults check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -30,6 +30,12 @@ run: .venv/.synced
 
 test: .venv/.synced-dev
 	$(BIN)/pytest $(ARGS)
+
+# Every fault on MariaDB and MySQL with SEEDS seeds of JOBS jobs each, and a table of what was found.
+SEEDS ?= 3
+JOBS ?= 1500
+faults: .venv/.synced-dev
+	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

@@ -58,6 +58,7 @@ class Worker(Service):
     Args:
         slots: how many attempts may run at once.
         grace_seconds: how long running attempts may go on after ``stop``.
+        lease_seconds: how long a claim lasts without a heartbeat.
     """
 
     name = "worker"
@@ -242,7 +243,7 @@ class Worker(Service):
         self._rate.note()
         if run.why == "lost":
             self.logs.settle(run.job.id)
-            self._held.pop(run.job.id, None)
+            self._forget(run.job)
         else:
             self._hand_in(finish)
         self._fill_slots()
@@ -270,13 +271,18 @@ class Worker(Service):
     def _handed_in(self, finish: Finish, report: asyncio.Future[bool]) -> None:
         self._reports.discard(report)
         job = finish.job
-        self._held.pop(job.id, None)
+        self._forget(job)
         if report.cancelled() or isinstance(report.exception(), Unavailable):
             log.warning("worker.finish_unreported", job=job.id, attempt=job.attempt)
         elif (error := report.exception()) is not None:
             log.error("worker.finish_failed", job=job.id, attempt=job.attempt, exc_info=error)
         elif not report.result():
             log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
+
+    def _forget(self, job: ClaimedJob) -> None:
+        """Hold this claim no more. There may be a later one of the same job: a rescued job can come back here."""
+        if self._held.get(job.id) is job:
+            del self._held[job.id]
 
     async def _settle_reports(self) -> None:
         """Wait for the reports under way."""
@@ -299,9 +305,9 @@ class Worker(Service):
                 log.warning("worker.claim_lost", job=job_id, attempt=run.job.attempt)
                 run.interrupt("lost", self.clock.monotonic())
                 run.why = "lost"
-            elif self._take_from_buffer(job_id) is not None:
+            elif (job := self._take_from_buffer(job_id)) is not None:
                 log.warning("worker.claim_lost", job=job_id)
-                self._held.pop(job_id, None)
+                self._forget(job)
 
     def cancel(self, job_ids: Collection[int]) -> None:
         """Interrupt those of these jobs that are held here."""

@@ -18,6 +18,7 @@ from starlette.applications import Starlette
 from uvicorn.loops.auto import auto_loop_factory
 
 from engine.errors import ConfigurationError, Unavailable
+from engine.worker import LEASE_SECONDS
 from resolvers.root import sdl
 from server.app import build_app
 from server.logs import configure_logs
@@ -35,6 +36,7 @@ Tasks = Annotated[
 ]
 Slots = Annotated[int, typer.Option(min=1, max=10_000, help="How many jobs run at once.")]
 Grace = Annotated[float, typer.Option(min=0, help="Seconds that running jobs get when the process is told to stop.")]
+Lease = Annotated[float, typer.Option(min=1, hidden=True, help="Seconds that a claim lasts without a heartbeat.")]
 
 
 def main() -> None:
@@ -57,6 +59,7 @@ def serve(
     no_worker: Annotated[bool, typer.Option("--no-worker", help="Serve clients only; run no jobs here.")] = False,
     slots: Slots = 10,
     grace: Grace = 30.0,
+    lease: Lease = LEASE_SECONDS,
     tasks: Tasks = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Migrate MySQL too (SQLite always is).")] = False,
     insecure: Annotated[
@@ -71,7 +74,14 @@ def serve(
             f"{host} is not a loopback address, and there are no API keys yet: anyone could run jobs. "
             "Listen on 127.0.0.1, put a proxy with authentication in front, or say --insecure."
         )
-    application = build(settings, task_sources=tasks or [], with_worker=not no_worker, slots=slots, grace_seconds=grace)
+    application = build(
+        settings,
+        task_sources=tasks or [],
+        with_worker=not no_worker,
+        slots=slots,
+        grace_seconds=grace,
+        lease_seconds=lease,
+    )
     if settings.database.dialect == "sqlite" or migrate:
         asyncio.run(_migrate(settings))
     else:
@@ -136,12 +146,15 @@ class Server(uvicorn.Server):
 def worker(
     slots: Slots = 10,
     grace: Grace = 30.0,
+    lease: Lease = LEASE_SECONDS,
     tasks: Tasks = None,
 ) -> None:
     """Run jobs, and serve nobody."""
     settings = read_settings()
     configure_logs(settings.log_format)
-    application = build(settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, with_api=False)
+    application = build(
+        settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, lease_seconds=lease, with_api=False
+    )
     if settings.database.dialect == "sqlite":
         asyncio.run(_migrate(settings))
     else:

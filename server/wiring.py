@@ -31,7 +31,7 @@ from engine.task_loading import load_tasks
 from engine.upkeep import Pruner, Rescuer
 from engine.waiting import Waiting
 from engine.webhooks import Receivers
-from engine.worker import Worker
+from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
@@ -96,6 +96,7 @@ def build(
     with_worker: bool = True,
     slots: int = 10,
     grace_seconds: float = 30.0,
+    lease_seconds: float = LEASE_SECONDS,
     with_api: bool = True,
 ) -> Application:
     """Build a process.
@@ -118,7 +119,9 @@ def build(
     registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
     feed = Feed(store)
     jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
-    worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds) if with_worker else None
+    worker = None
+    if with_worker:
+        worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
     services: list[Service] = []
     if worker is not None:
         services.append(worker)

@@ -86,9 +86,15 @@ class Server:
 
     def close(self) -> None:
         """Drop what was made."""
-        if self._administrator is not None:
+        if self._made:
             self.execute(*(f"DROP DATABASE IF EXISTS {name}" for name in self._made))
-            self._administrator.close()
+        self.disconnect()
+
+    def disconnect(self) -> None:
+        """Keep no connection until the next statement: the server is about to be killed, say."""
+        if self._administrator is not None:
+            administrator, self._administrator = self._administrator, None
+            administrator.close()
 
 
 @contextlib.contextmanager

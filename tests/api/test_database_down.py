@@ -11,7 +11,7 @@ import pytest
 from client import Api, unique
 from eventually import eventually
 from launching import Launch
-from private_mariadb import PrivateMariaDB
+from private_servers import PrivateMariaDB
 from processes import SAMPLE_TASKS
 from requirements import Missing, give_up
 

@@ -12,6 +12,7 @@ from eventually import eventually
 
 from engine.errors import Unavailable
 from engine.promoter import Promoter
+from engine.records import Finish
 from engine.store.store import Store
 from engine.worker import Worker
 from models.enums import JobStatus
@@ -100,6 +101,36 @@ async def test_the_grace_period_lets_work_end(store: Store, bench: Bench, make_w
     bench.gate.set()
     await stopping
     assert await ended(store, ids)
+
+
+async def test_a_late_refusal_leaves_the_next_claim_of_the_same_job(
+    store: Store, make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The job was rescued while its report waited, and this worker has claimed it again: the heart must know it."""
+    answers: list[asyncio.Future[bool]] = []
+
+    def report(_finish: Finish) -> asyncio.Future[bool]:
+        answers.append(asyncio.get_running_loop().create_future())
+        return answers[-1]
+
+    monkeypatch.setattr(store, "report", report)
+    worker = make_worker()
+    [job_id] = await create(store, "quick")
+    await eventually(lambda: len(answers) == 1)
+
+    async def rescued() -> bool:
+        async with store.database.transaction() as transaction:
+            long_ago = "'2001-01-01 00:00:00.000000'"
+            await transaction.execute(f"UPDATE jobs SET lease_until={long_ago}, updated_at={long_ago}")
+        return bool(await store.rescue())
+
+    await eventually(rescued)  # the heart may have renewed the lease in between
+    await eventually(lambda: len(answers) == 2)
+    answers[0].set_result(False)
+    await eventually(lambda: len(worker._reports) == 1)
+    assert worker.held[job_id].attempt == 2
+    answers[1].set_result(True)
+    await eventually(lambda: not worker.held)
 
 
 async def test_a_lost_claim_is_interrupted_and_reports_nothing(

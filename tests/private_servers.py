@@ -1,4 +1,4 @@
-"""A MariaDB of one test's own, which may be killed and started again."""
+"""Servers of one test's own, which may be killed and started again: MariaDB, and MySQL where one is pointed out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import shutil
 import subprocess
+from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pymysql
@@ -17,30 +18,37 @@ from models.migrate import migrate
 
 START_SECONDS = 60.0
 SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
+MYSQLD_VARIABLE = "SIGNALBOX_TEST_MYSQLD"
 
 
-class PrivateMariaDB:
+class PrivateServer(ABC):
     """``kill`` loses no transaction that was committed: the log is handed to the system at every COMMIT.
 
     Raises:
-        Missing: MariaDB is not installed.
+        Missing: the server is not installed.
     """
 
     def __init__(self, folder: Path) -> None:
-        daemon, install = shutil.which("mariadbd", path=SBIN), shutil.which("mariadb-install-db", path=SBIN)
-        if daemon is None or install is None:
-            raise Missing("install mariadb-server")
         self._as_root = ["--user=root"] if os.geteuid() == 0 else []
         self._folder = folder
-        self._daemon = daemon
         self._data = f"--datadir={folder}/data"
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
-        subprocess.run(
-            [install, "--no-defaults", self._data, "--auth-root-authentication-method=normal", *self._as_root],
-            check=True,
-            capture_output=True,
-        )
+        self._daemon = self._find()
+        self._install()
+
+    @abstractmethod
+    def _find(self) -> str:
+        """The path of the daemon."""
+
+    @abstractmethod
+    def _install(self) -> None:
+        """Fill the data folder."""
+
+    @property
+    @abstractmethod
+    def _options(self) -> tuple[str, ...]:
+        """What this kind of server is started with."""
 
     @property
     def url(self) -> str:
@@ -48,7 +56,7 @@ class PrivateMariaDB:
 
     def start(self) -> None:
         """Start it and wait until it answers."""
-        options = ("--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", "--innodb-buffer-pool-size=64M")
+        options = ("--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", *self._options)
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -99,3 +107,49 @@ class PrivateMariaDB:
                 self._process.terminate()
             self._process.wait(START_SECONDS)
             self._process = None
+
+
+class PrivateMariaDB(PrivateServer):
+    """Debian's, or whatever ``mariadbd`` is found."""
+
+    _options = ("--innodb-buffer-pool-size=64M",)
+
+    def _find(self) -> str:
+        daemon = shutil.which("mariadbd", path=SBIN)
+        if daemon is None:
+            raise Missing("install mariadb-server")
+        return daemon
+
+    def _install(self) -> None:
+        install = shutil.which("mariadb-install-db", path=SBIN)
+        if install is None:
+            raise Missing("install mariadb-server")
+        subprocess.run(
+            [install, "--no-defaults", self._data, "--auth-root-authentication-method=normal", *self._as_root],
+            check=True,
+            capture_output=True,
+        )
+
+
+class PrivateMySQL(PrivateServer):
+    """The ``mysqld`` that the environment variable names."""
+
+    @property
+    def _options(self) -> tuple[str, ...]:
+        return ("--mysqlx=OFF", f"--init-file={self._folder}/init.sql")
+
+    def _find(self) -> str:
+        daemon = os.environ.get(MYSQLD_VARIABLE)
+        if not daemon:
+            raise Missing(f"set {MYSQLD_VARIABLE} to a mysqld that may be killed")
+        return daemon
+
+    def _install(self) -> None:
+        (self._folder / "init.sql").write_text(
+            "CREATE USER IF NOT EXISTS root@'127.0.0.1';\nGRANT ALL ON *.* TO root@'127.0.0.1' WITH GRANT OPTION;\n"
+        )
+        subprocess.run(
+            [self._daemon, "--no-defaults", "--initialize-insecure", self._data, *self._as_root],
+            check=True,
+            capture_output=True,
+        )

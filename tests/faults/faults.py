@@ -1,0 +1,201 @@
+"""What is done to a run: each fault goes on from the start of the load to its end, and counts what it did.
+
+All chances are taken from the run's seed. What depends on the machine's own pace, as which statement a kill meets,
+is not: a seed repeats what is done, not what comes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import signal
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pymysql
+from fleet import Fleet
+from private_servers import PrivateServer
+from proxy import Proxy
+from watch import Watch, connect
+
+LONGER_THAN_A_LOCK_WAIT = 5.5
+
+
+@dataclass(slots=True)
+class Scene:
+    """What a fault may lay hands on."""
+
+    chance: random.Random
+    fleet: Fleet
+    url: str
+    watch: Watch
+    private: PrivateServer | None = None
+    proxy: Proxy | None = None
+    acts: int = 0
+    over: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def pause(self, seconds: float) -> bool:
+        """Wait; False once the load is over."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self.over.wait()
+        return not self.over.is_set()
+
+    def one_of_the_workers(self) -> int:
+        return self.chance.randrange(len(self.fleet.workers))
+
+
+Fault = Callable[[Scene], Awaitable[None]]
+
+
+async def kill_workers(scene: Scene) -> None:
+    """F1: ``kill -9`` of a random worker, at least every 2 s."""
+    while await scene.pause(scene.chance.uniform(0.3, 1.5)):
+        await scene.fleet.kill(scene.one_of_the_workers())
+        scene.acts += 1
+
+
+async def crash_at_points(scene: Scene) -> None:
+    """F1 too: workers that kill themselves at named points of a transaction; another takes the place of each."""
+    while await scene.pause(0.2):
+        scene.acts += await asyncio.to_thread(scene.fleet.revive)
+    scene.fleet.extra_tasks = None  # the last ones must see the work to its end
+    for number in range(len(scene.fleet.workers)):
+        await scene.fleet.kill(number)
+
+
+async def freeze_workers(scene: Scene) -> None:
+    """F2: SIGSTOP for longer than the lease, then SIGCONT: they go on with jobs that are others' by now."""
+    while await scene.pause(scene.chance.uniform(0.3, 0.8)):
+        frozen = scene.chance.sample(scene.fleet.workers, 2)
+        for worker in frozen:
+            worker.signal(signal.SIGSTOP)
+        try:
+            await asyncio.sleep(scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5))
+        finally:
+            for worker in frozen:
+                worker.signal(signal.SIGCONT)
+        scene.acts += len(frozen)
+
+
+async def crash_database(scene: Scene) -> None:
+    """F3: ``kill -9`` of the database under load, and its restart."""
+    assert scene.private is not None
+    while await scene.pause(scene.chance.uniform(1.5, 3.0)):
+        await asyncio.to_thread(scene.private.kill)
+        await asyncio.sleep(scene.chance.uniform(0.0, 0.5))
+        await asyncio.to_thread(scene.private.start)
+        scene.acts += 1
+
+
+async def kill_connections(scene: Scene) -> None:
+    """F4: KILL CONNECTION of a random one of the pools' connections, and now and then of all."""
+    while await scene.pause(scene.chance.uniform(0.1, 0.5)):
+        is_for_all = scene.chance.random() < 0.2
+        scene.acts += await asyncio.to_thread(_kill_connections, scene, is_for_all)
+
+
+def _kill_connections(scene: Scene, is_for_all: bool) -> int:
+    with contextlib.closing(connect(scene.url)) as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT id FROM information_schema.processlist WHERE db=DATABASE() AND id<>CONNECTION_ID() ORDER BY id"
+        )
+        ids = [row[0] for row in cursor.fetchall()]
+        chosen = ids if is_for_all else ids and [scene.chance.choice(ids)]
+        for connection_id in chosen:
+            with contextlib.suppress(pymysql.err.MySQLError):  # it has ended by itself
+                cursor.execute(f"KILL CONNECTION {connection_id}")
+    return len(chosen)
+
+
+async def disturb_network(scene: Scene) -> None:
+    """F5: delays of 200 ms, dropped connections, a black hole, and COMMITs whose answers are lost."""
+    assert scene.proxy is not None
+    proxy = scene.proxy
+    proxy.chance = scene.chance
+    proxy.drop_rate, proxy.lose_commit_rate = 0.002, 0.03
+    try:
+        while await scene.pause(scene.chance.uniform(0.5, 1.5)):
+            if scene.chance.random() < 0.5:
+                proxy.delay_seconds = 0.2
+                await scene.pause(1.0)
+                proxy.delay_seconds = 0.0
+            else:
+                proxy.open.clear()
+                await asyncio.sleep(scene.chance.uniform(1.0, 3.0))
+                proxy.open.set()
+                scene.watch.excuse()
+    finally:
+        proxy.calm()
+        scene.acts += proxy.dropped + proxy.lost
+        scene.watch.excuse()
+
+
+async def contend_for_locks(scene: Scene) -> None:
+    """F7: sessions that lock jobs against the order of the engine's own statements: deadlocks, and lock waits."""
+    before = await asyncio.to_thread(_count_conflicts, scene)
+
+    async def contend() -> None:
+        while await scene.pause(scene.chance.uniform(0.0, 0.05)):
+            is_long = scene.chance.random() < 0.01
+            await asyncio.to_thread(_lock_backwards, scene, LONGER_THAN_A_LOCK_WAIT if is_long else 0.005)
+            if is_long:
+                scene.watch.excuse()
+
+    await asyncio.gather(*(contend() for _ in range(3)))
+    scene.acts += await asyncio.to_thread(_count_conflicts, scene) - before
+
+
+def _lock_backwards(scene: Scene, hold_seconds: float) -> None:
+    """Lock some of the live jobs, the last one first, and wait half-way."""
+    with contextlib.closing(connect(scene.url)) as own, own.cursor() as cursor:
+        cursor.execute("SELECT id FROM jobs WHERE status IN ('QUEUED', 'RUNNING') ORDER BY priority, id LIMIT 40")
+        ids = sorted((row[0] for row in cursor.fetchall()), reverse=True)
+        own.begin()
+        # the heavier transaction wins: with rows of its own, this one is not always the victim
+        cursor.execute("CREATE TEMPORARY TABLE IF NOT EXISTS ballast (n INT) ENGINE=InnoDB")
+        cursor.execute("INSERT INTO ballast VALUES " + ",".join(["(1)"] * scene.chance.choice([1, 400])))
+        with contextlib.suppress(pymysql.err.OperationalError):
+            for number, job_id in enumerate(ids):
+                if number == len(ids) // 2:
+                    cursor.execute(f"DO SLEEP({hold_seconds})")
+                cursor.execute(f"SELECT id FROM jobs WHERE id={job_id} FOR UPDATE")
+        own.rollback()
+
+
+def _count_conflicts(scene: Scene) -> int:
+    """Deadlocks and lock waits that ran out, as the server counts them."""
+    with contextlib.closing(connect(scene.url)) as own, own.cursor() as cursor:
+        cursor.execute(
+            "SELECT SUM(count) FROM information_schema.innodb_metrics WHERE name IN ('lock_deadlocks', 'lock_timeouts')"
+        )
+        [(count,)] = cursor.fetchall()
+    return int(count)
+
+
+async def roll_workers(scene: Scene) -> None:
+    """F10: SIGTERM to every worker in turn, again and again."""
+    number = 0
+    while await scene.pause(scene.chance.uniform(0.2, 0.8)):
+        await scene.fleet.roll(number % len(scene.fleet.workers))
+        number += 1
+        scene.acts += 1
+
+
+EXTRA_TASKS = {
+    "F1 crash at points": Path(__file__).parent / "tasks_crashing.py",
+    "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
+}
+FAULTS: dict[str, Fault] = {
+    "F1 kill workers": kill_workers,
+    "F1 crash at points": crash_at_points,
+    "F2 freeze workers": freeze_workers,
+    "F3 crash database": crash_database,
+    "F4 kill connections": kill_connections,
+    "F5 disturb network": disturb_network,
+    "F6 skew clocks": kill_workers,
+    "F7 contend for locks": contend_for_locks,
+    "F10 roll workers": roll_workers,
+}

@@ -1,0 +1,93 @@
+"""Looks at the database while a run goes on, with a connection of its own: is anything RUNNING that nobody holds?"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pymysql
+from checker import overdue
+
+from models.connection import DatabaseURL
+
+LOOK_SECONDS = 0.25
+EXCUSE_SECONDS = 15.0
+"""After an outage rescuers let 10 s pass and come round every 2 s, when the workers have found their way back."""
+
+
+def connect(url: str) -> Any:
+    """A connection on which each statement is its own transaction."""
+    parsed = DatabaseURL.parse(url)
+    return pymysql.connect(
+        host=parsed.host,
+        port=parsed.port,
+        user=parsed.user,
+        password=parsed.password,
+        database=parsed.database,
+        autocommit=True,
+        connect_timeout=5,
+        init_command="SET SESSION TRANSACTION ISOLATION LEVEL READ COMMITTED",
+    )
+
+
+class Watch:
+    """Collects what breaks I5, until it is closed; nothing is held against a time in which nobody could act."""
+
+    def __init__(self, url: str) -> None:
+        self.violations: dict[str, str] = {}
+        self.looks = 0
+        self._url = url
+        self._connection: Any = None
+        self._is_excused_now = False
+        self._excused_until: datetime | None = None
+
+    def excuse(self) -> None:
+        """Nobody could reach the database, or its rows, until now."""
+        self._is_excused_now = True
+
+    def look(self) -> int | None:
+        """Look once; how many jobs are not at rest, None when the database is away."""
+        try:
+            if self._connection is None:
+                self._connection = connect(self._url)
+            with self._connection.cursor() as cursor:
+                cursor.execute("SELECT UTC_TIMESTAMP(6)")
+                [(value,)] = cursor.fetchall()
+                now = value.replace(tzinfo=UTC)
+                if self._is_excused_now:
+                    self._is_excused_now, self._excused_until = False, now + timedelta(seconds=EXCUSE_SECONDS)
+                for each in overdue(self._connection, now, self._excused_until):
+                    self.violations.setdefault(each.split(" at ")[0], each)
+                cursor.execute("SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'RUNNING')")
+                [(count,)] = cursor.fetchall()
+        except (pymysql.err.MySQLError, OSError):
+            self.close()
+            self.excuse()
+            return None
+        self.looks += 1
+        return int(count)
+
+    async def until_at_rest(self, has_ended: asyncio.Event, timeout_seconds: float) -> bool:
+        """Look again and again until ``has_ended`` is set and every job that was run is terminal.
+
+        Returns:
+            Whether that came within ``timeout_seconds`` after ``has_ended``.
+        """
+        loop = asyncio.get_running_loop()
+        deadline: float | None = None
+        while True:
+            was_over = has_ended.is_set()
+            count = await asyncio.to_thread(self.look)
+            if was_over and count == 0:
+                return True
+            if was_over:
+                deadline = deadline or loop.time() + timeout_seconds
+                if loop.time() > deadline:
+                    return False
+            await asyncio.sleep(LOOK_SECONDS)
+
+    def close(self) -> None:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            connection.close()
