@@ -222,6 +222,10 @@ class Worker(Service):
         create_task, now = asyncio.get_running_loop().create_task, self.clock.monotonic()
         while buffer and len(running) < self.slots:
             run = Run(buffer.popleft(), now)
+            if (earlier := running.pop(run.job.id, None)) is not None:
+                # this worker lost the job, and claimed it again before it knew
+                earlier.interrupt("lost", now)
+                self._leave_to_itself(earlier)
             running[run.job.id] = run
             run.task = create_task(self._run(run), context=contextvars.Context())
 
@@ -328,9 +332,7 @@ class Worker(Service):
         """Free the slot of an attempt that heeds nothing; the task is left to itself."""
         TASKS_ABANDONED.labels(run.why or "timeout").inc()
         log.error("worker.task_abandoned", job=run.job.id, task_name=run.job.task_name, why=run.why or "timeout")
-        if run.task is not None:
-            self._cut_off.add(run.task)
-            run.task.add_done_callback(self._cut_off.discard)
+        self._leave_to_itself(run)
         if run.why == "cancel":
             finish = Finish.cancelled(run.job)
         elif run.why == "stop":
@@ -338,6 +340,11 @@ class Worker(Service):
         else:
             finish = timed_out(run.job)
         self._end(run, finish)
+
+    def _leave_to_itself(self, run: Run) -> None:
+        if run.task is not None:
+            self._cut_off.add(run.task)
+            run.task.add_done_callback(self._cut_off.discard)
 
     def _take_from_buffer(self, job_id: int) -> ClaimedJob | None:
         for job in self._buffer:

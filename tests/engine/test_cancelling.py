@@ -151,3 +151,19 @@ async def test_a_worker_that_was_forgotten_comes_back(store: Store, bench: Bench
     [seen] = await store.reads.workers()
     assert seen.id == worker.id != forgotten
     bench.gate.set()
+
+
+async def test_a_job_that_was_lost_and_claimed_again_here(store: Store, bench: Bench, make_worker: MakeWorker) -> None:
+    """The attempt before is interrupted; the new one alone counts."""
+    worker = make_worker()
+    job_id = await run_long(store, bench, "waits")
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"UPDATE jobs SET lease_until='2020-01-01 00:00:00.000000' WHERE id={job_id}")
+    assert [each.job_id for each in await store.rescue()] == [job_id]
+    await eventually(lambda: bench.started == [job_id, job_id])
+    await eventually(lambda: bench.interrupted == [job_id])
+    bench.gate.set()
+    await eventually(lambda: ended(store, [job_id]))
+    assert (await read(store, job_id)).attempt == 2
+    await eventually(lambda: not worker.held)
+    assert not worker._cut_off
