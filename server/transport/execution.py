@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, cast
@@ -27,25 +27,17 @@ from graphql import (
     OperationType,
     VariableDefinitionNode,
     execute,
-    get_operation_ast,
-    parse,
-    specified_rules,
     subscribe,
-    validate,
 )
 from strawberry.execution import optimized_is_awaitable
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from engine.errors import ConfigurationError, SignalboxError
+from server.transport.documents import Asked, Check, Documents
 from server.transport.requests import BadRequest, GraphQLRequest
 
 log = structlog.get_logger("signalbox.graphql")
 
 MASK = "Something went wrong on our side; quote the request id to find it in the log."
-
-# Built once: a list made for each request would be a new one to whatever remembers what it has validated.
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 # graphql-core tells only in its sentences which input an error is about; the innermost name is the most helpful one.
 _INPUT_FIELD = re.compile(r"(?:include required|include unknown) field '(\w+)'")
@@ -84,20 +76,29 @@ class _Refused(Exception):
 
 
 class Executor:
-    """Executes requests on one schema. ``new_request_id`` is asked only when an error is masked."""
+    """Executes requests on one schema.
 
-    def __init__(self, schema: strawberry.Schema, *, new_request_id: Callable[[], str]) -> None:
+    Args:
+        new_request_id: asked only when an error is masked.
+        checks: each sees every valid request, in order, and may refuse it before anything is executed.
+    """
+
+    def __init__(
+        self, schema: strawberry.Schema, *, new_request_id: Callable[[], str], checks: Sequence[Check] = ()
+    ) -> None:
         if schema.extensions or schema.directives:
             raise ConfigurationError("The schema has Strawberry extensions or directives; the executor runs neither.")
         self._schema = schema._schema
         self._new_request_id = new_request_id
         self._executor_class = schema.execution_context_class
+        self._documents = Documents(self._schema)
+        self._checks = tuple(checks)
 
     async def execute(self, request: GraphQLRequest, context: Any, *, allow_mutation: bool) -> GraphQLResponse:
         """Run a query or a mutation. Raises ``BadRequest``: 405 for a mutation that is not allowed, 400 for a
         subscription, which needs a transport that can carry more than one response."""
         try:
-            document, _ = self._prepare(request, allow_mutation=allow_mutation, allow_subscription=False)
+            document, _ = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
             return await self._run(document, request, context)
         except _Refused as refused:
             return self._respond(None, refused.errors, has_data=False)
@@ -112,7 +113,7 @@ class Executor:
         A response without data is the last. Use it inside ``aclosing``, so that the source ends when the client does.
         """
         try:
-            document, kind = self._prepare(request, allow_mutation=True, allow_subscription=True)
+            document, kind = self._prepare(request, context, allow_mutation=True, allow_subscription=True)
             if kind is OperationType.SUBSCRIPTION:
                 source = await self._source(document, request, context)
                 async with aclosing(source):
@@ -130,13 +131,12 @@ class Executor:
         return self._respond(None, [error], has_data=False)
 
     def _prepare(
-        self, request: GraphQLRequest, *, allow_mutation: bool, allow_subscription: bool
+        self, request: GraphQLRequest, context: Any, *, allow_mutation: bool, allow_subscription: bool
     ) -> tuple[DocumentNode, OperationType | None]:
-        try:
-            document = parse(request.query)
-        except GraphQLError as error:
-            raise _Refused([error]) from None
-        operation = get_operation_ast(document, request.operation_name)
+        document = self._documents.parse(request.query)
+        if document.ast is None:
+            raise _Refused(document.errors or ())
+        operation = document.operation(request.operation_name)
         kind = operation.operation if operation is not None else None
         if kind is OperationType.MUTATION and not allow_mutation:
             raise BadRequest(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", headers={"Allow": "POST"})
@@ -144,9 +144,12 @@ class Executor:
             raise BadRequest(
                 400, "BAD_USER_INPUT", "Subscriptions need a websocket with the subprotocol graphql-transport-ws."
             )
-        if errors := validate(self._schema, document, _RULES):
+        if errors := self._documents.validate(document):
             raise _Refused(errors)
-        return document, kind
+        asked = Asked(document, operation, request, context)
+        for check in self._checks:
+            check(asked)
+        return document.ast, kind
 
     async def _run(self, document: DocumentNode, request: GraphQLRequest, context: Any) -> GraphQLResponse:
         outcome = execute(

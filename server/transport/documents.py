@@ -1,0 +1,99 @@
+"""Documents, parsed and validated once however often they are sent.
+
+Clients send the same few texts again and again; what is learnt of one is kept with it. What depends on variables, or
+on who asks, is for the checks (``Check``), which run on every request before anything is executed.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from graphql import (
+    DocumentNode,
+    GraphQLError,
+    GraphQLSchema,
+    OperationDefinitionNode,
+    get_operation_ast,
+    parse,
+    specified_rules,
+    validate,
+)
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from server.transport.requests import GraphQLRequest
+
+# Built once: a list made for each request would be a new one to whatever remembers what it has validated.
+_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+MAX_CHARACTERS = 8_000_000
+"""So much text of documents is kept; a parsed one takes some twenty times its text."""
+
+
+@dataclass(slots=True, eq=False)
+class Document:
+    """A document and what is known of it. ``errors`` is empty once it is valid; ``notes`` is where checks keep what
+    they found, by a key of their own."""
+
+    text: str
+    ast: DocumentNode | None
+    errors: tuple[GraphQLError, ...] | None = None
+    notes: dict[Any, Any] = field(default_factory=dict)
+
+    def operation(self, name: str | None) -> OperationDefinitionNode | None:
+        """The operation of this name; None where there is none, or where a name is needed to choose."""
+        return None if self.ast is None else get_operation_ast(self.ast, name)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One request, valid by itself: what the checks look at. ``operation`` is None where the name finds none, which
+    graphql-core will refuse."""
+
+    document: Document
+    operation: OperationDefinitionNode | None
+    request: GraphQLRequest
+    context: Any
+
+
+Check = Callable[[Asked], None]
+"""Refuses a request by raising, before anything of it is executed."""
+
+
+class Documents:
+    """The documents of late, the least recently used given up first."""
+
+    def __init__(self, schema: GraphQLSchema, *, max_characters: int = MAX_CHARACTERS) -> None:
+        self._schema = schema
+        self._max_characters = max_characters
+        self._kept: OrderedDict[str, Document] = OrderedDict()
+        self._characters = 0
+
+    def parse(self, text: str) -> Document:
+        """The document of ``text``; not yet validated if it is new. One that is no GraphQL has errors and no AST."""
+        document = self._kept.get(text)
+        if document is not None:
+            self._kept.move_to_end(text)
+            return document
+        try:
+            document = Document(text, parse(text))
+        except GraphQLError as error:
+            return Document(text, None, (error,))
+        self._keep(document)
+        return document
+
+    def validate(self, document: Document) -> tuple[GraphQLError, ...]:
+        """What is wrong with ``document``."""
+        if document.errors is None and document.ast is not None:
+            document.errors = tuple(validate(self._schema, document.ast, _RULES))
+        return document.errors or ()
+
+    def _keep(self, document: Document) -> None:
+        self._kept[document.text] = document
+        self._characters += len(document.text)
+        while self._characters > self._max_characters:
+            text, _ = self._kept.popitem(last=False)
+            self._characters -= len(text)
