@@ -17,8 +17,9 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
-from server.transport.execution import Executor, GraphQLResponse, encode
+from server.transport.execution import Executor
 from server.transport.requests import MEBIBYTE, BadRequest, GraphQLRequest, is_same_host, parse_json
+from server.transport.responses import GraphQLResponse, encode
 
 log = structlog.get_logger("signalbox.graphql")
 
