@@ -264,10 +264,11 @@ class _Member:
         self._is_live, self._write = True, write
 
     def offer(self, update: Update) -> None:
-        if self._is_ended:
-            return
+        position = update.position
+        if self._is_ended or (position is not None and self._last is not None and position <= self._last):
+            return  # its own source was ahead of the broadcast
         if self._arrived is not None and not self._queue and self._write is not None and self._write(update.response):
-            self._last = update.position
+            self._last = position
         elif len(self._queue) < self._queue_size:
             self._queue.append(update)
             self._wake()
@@ -275,7 +276,7 @@ class _Member:
             self.end(SlowConsumer())
         else:  # its own source goes on: it is as if it had joined now
             self._queue.clear()
-            self._since = update.position
+            self._since = position
 
     def end(self, error: Exception | None) -> None:
         """After what is waiting, end: with ``error`` if there is one."""
