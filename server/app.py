@@ -17,8 +17,10 @@ from starlette.staticfiles import StaticFiles
 from playground.assets import GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.transport.cost import CostLimit
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.limits import Limits
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
 from server.wiring import Application
@@ -37,13 +39,22 @@ class Assets(StaticFiles):
 
 def build_app(application: Application) -> Starlette:
     """The ASGI application around ``application``, which it starts and stops."""
-    executor = Executor(build_schema(), new_request_id=lambda: secrets.token_hex(8))
+    settings = application.settings
+    schema = build_schema()
+    limits = Limits(cost=settings.max_cost)
+    executor = Executor(
+        schema,
+        new_request_id=lambda: secrets.token_hex(8),
+        checks=[CostLimit(schema, limits)],
+        limits=limits,
+        introspection=settings.introspection,
+    )
 
     def context_for(_connection: Any, *_rest: Any) -> OperationContext:
         return OperationContext.of(application.engine)
 
-    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page)
-    websocket = GraphQLWebSocket(executor, context_for=context_for)
+    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page, max_body_bytes=settings.max_body_bytes)
+    websocket = GraphQLWebSocket(executor, context_for=context_for, max_message_bytes=settings.max_body_bytes)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -66,6 +77,7 @@ def build_app(application: Application) -> Starlette:
         try:
             yield
         finally:
+            await http.shutdown()
             await websocket.shutdown()
             await application.stop()
 
@@ -84,4 +96,11 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
         ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.http = http
+    return app
+
+
+async def end_streams(app: Starlette) -> None:
+    """End what would keep a server from stopping: it waits for responses that are under way."""
+    await app.state.http.shutdown()

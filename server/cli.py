@@ -20,7 +20,7 @@ from uvicorn.loops.auto import auto_loop_factory
 from engine.errors import ConfigurationError, Unavailable
 from engine.worker import LEASE_SECONDS
 from resolvers.root import sdl
-from server.app import build_app
+from server.app import build_app, end_streams
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.version import VERSION
@@ -99,11 +99,11 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         access_log=False,
         lifespan="on",
         ws="websockets-sansio",
-        ws_max_size=2**20,
+        ws_max_size=application.settings.max_body_bytes,
         timeout_graceful_shutdown=int(grace) + 5,
         server_header=False,
     )
-    server = Server(config, application)
+    server = Server(config, app, application)
     try:
         server.run()
     except SystemExit:  # with uvicorn's own code: the port is taken, say
@@ -115,8 +115,9 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
 class Server(uvicorn.Server):
     """uvicorn's server; it says when it is ready, and a second signal ends the grace period."""
 
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, application: Application) -> None:
         super().__init__(config)
+        self._app = app
         self._application = application
 
     async def startup(self, sockets: Any = None) -> None:
@@ -134,6 +135,10 @@ class Server(uvicorn.Server):
             slots=application.worker.slots if application.worker else 0,
             tasks=len(application.registry),
         )
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        await end_streams(self._app)
+        await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # Not uvicorn's own: that one raises the signal once more at the end, and the exit code would not be 0.

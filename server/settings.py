@@ -67,6 +67,23 @@ class Settings(BaseSettings):
     root_path: str = Field(
         "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
     )
+    introspection: bool = Field(
+        True,
+        validation_alias="SIGNALBOX_INTROSPECTION",
+        description="whether clients may ask for the schema, and errors suggest names in it; GraphiQL needs it",
+    )
+    max_body_bytes: int = Field(
+        1_048_576,
+        ge=1024,
+        validation_alias="SIGNALBOX_MAX_BODY_BYTES",
+        description="a request, or a message on a websocket, has at most so many bytes",
+    )
+    max_cost: int = Field(
+        10_000,
+        ge=1,
+        validation_alias="SIGNALBOX_MAX_COST",
+        description="an operation costs at most so much: about the number of values in its answer",
+    )
     webhook_test: bool = Field(
         False,
         validation_alias="SIGNALBOX_WEBHOOK_TEST",

@@ -15,6 +15,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     get_operation_ast,
     parse,
@@ -24,10 +25,12 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from server.transport.limits import Limits, TooComplex, exceeded
 from server.transport.requests import GraphQLRequest
 
 # Built once: a list made for each request would be a new one to whatever remembers what it has validated.
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_CLOSED_RULES = (*_RULES, NoSchemaIntrospectionCustomRule)
 
 MAX_CHARACTERS = 8_000_000
 """So much text of documents is kept; a parsed one takes some twenty times its text."""
@@ -64,10 +67,24 @@ Check = Callable[[Asked], None]
 
 
 class Documents:
-    """The documents of late, the least recently used given up first."""
+    """The documents of late, the least recently used given up first.
 
-    def __init__(self, schema: GraphQLSchema, *, max_characters: int = MAX_CHARACTERS) -> None:
+    Args:
+        limits: what is beyond them is refused before validation.
+        introspection: without it neither the schema can be asked for, nor do errors suggest what it has.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        limits: Limits | None = None,
+        introspection: bool = True,
+        max_characters: int = MAX_CHARACTERS,
+    ) -> None:
         self._schema = schema
+        self._limits = limits or Limits()
+        self._introspection = introspection
         self._max_characters = max_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
@@ -79,8 +96,12 @@ class Documents:
             self._kept.move_to_end(text)
             return document
         try:
-            document = Document(text, parse(text))
+            tokens = self._limits.tokens
+            document = Document(text, parse(text, max_lexical_tokens=tokens, max_comments=tokens))
         except GraphQLError as error:
+            # The parser tells only in its sentence that it stopped at a limit; too deep a nesting is a syntax error.
+            if error.message.endswith("Parsing aborted.") and "nested too deeply" not in error.message:
+                return Document(text, None, (TooComplex("tokens", tokens + 1, tokens),))
             return Document(text, None, (error,))
         self._keep(document)
         return document
@@ -88,7 +109,12 @@ class Documents:
     def validate(self, document: Document) -> tuple[GraphQLError, ...]:
         """What is wrong with ``document``."""
         if document.errors is None and document.ast is not None:
-            document.errors = tuple(validate(self._schema, document.ast, _RULES))
+            if refusal := exceeded(document.ast, self._limits):
+                document.errors = (refusal,)
+            else:
+                rules = _RULES if self._introspection else _CLOSED_RULES
+                found = validate(self._schema, document.ast, rules, hide_suggestions=not self._introspection)
+                document.errors = tuple(found)
         return document.errors or ()
 
     def _keep(self, document: Document) -> None:

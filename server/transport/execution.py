@@ -10,12 +10,13 @@ masked and logged with the request id. Cancelling a stream closes the subscripti
 
 from __future__ import annotations
 
+import asyncio
 import inspect
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import orjson
 import strawberry
@@ -33,6 +34,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
 from server.transport.documents import Asked, Check, Documents
+from server.transport.limits import Limits, TimedOut
 from server.transport.requests import BadRequest, GraphQLRequest
 
 log = structlog.get_logger("signalbox.graphql")
@@ -67,6 +69,13 @@ class GraphQLResponse:
         return str(self.errors[0]["extensions"]["code"]) if self.errors else None
 
 
+@runtime_checkable
+class Cancellable(Protocol):
+    """A context whose operation starts tasks of its own: they end when it is stopped."""
+
+    def cancel(self) -> None: ...
+
+
 class _Refused(Exception):
     """These errors, and no execution."""
 
@@ -81,17 +90,29 @@ class Executor:
     Args:
         new_request_id: asked only when an error is masked.
         checks: each sees every valid request, in order, and may refuse it before anything is executed.
+        limits: of documents; what is beyond them is refused before it is validated.
+        introspection: whether clients may ask for the schema, and errors suggest what it has.
+        timeout_seconds: how long a query or a mutation may take.
     """
 
     def __init__(
-        self, schema: strawberry.Schema, *, new_request_id: Callable[[], str], checks: Sequence[Check] = ()
+        self,
+        schema: strawberry.Schema,
+        *,
+        new_request_id: Callable[[], str],
+        checks: Sequence[Check] = (),
+        limits: Limits | None = None,
+        introspection: bool = True,
+        timeout_seconds: float = 10.0,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ConfigurationError("The schema has Strawberry extensions or directives; the executor runs neither.")
         self._schema = schema._schema
         self._new_request_id = new_request_id
         self._executor_class = schema.execution_context_class
-        self._documents = Documents(self._schema)
+        self._documents = Documents(self._schema, limits=limits, introspection=introspection)
+        self._hide_suggestions = not introspection
+        self._timeout_seconds = timeout_seconds
         self._checks = tuple(checks)
 
     async def execute(self, request: GraphQLRequest, context: Any, *, allow_mutation: bool) -> GraphQLResponse:
@@ -126,6 +147,11 @@ class Executor:
         except Exception as error:  # noqa: BLE001 (whatever the source raised ends this operation and nothing else)
             yield self.refuse(error)
 
+    def is_subscription(self, request: GraphQLRequest) -> bool:
+        """Whether the request asks for a stream of responses."""
+        operation = self._documents.parse(request.query).operation(request.operation_name)
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
+
     def refuse(self, error: Exception) -> GraphQLResponse:
         """The response to a request that an error kept from being executed, wherever it was raised."""
         return self._respond(None, [error], has_data=False)
@@ -142,7 +168,10 @@ class Executor:
             raise BadRequest(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", headers={"Allow": "POST"})
         if kind is OperationType.SUBSCRIPTION and not allow_subscription:
             raise BadRequest(
-                400, "BAD_USER_INPUT", "Subscriptions need a websocket with the subprotocol graphql-transport-ws."
+                400,
+                "BAD_USER_INPUT",
+                "Subscriptions need Accept: text/event-stream, or a websocket with the subprotocol "
+                "graphql-transport-ws.",
             )
         if errors := self._documents.validate(document):
             raise _Refused(errors)
@@ -159,13 +188,26 @@ class Executor:
             variable_values=request.variables,
             operation_name=request.operation_name,
             executor_class=self._executor_class,
+            hide_suggestions=self._hide_suggestions,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # typed as bool, not as TypeGuard
             operation_extensions=request.extensions,
         )
-        result = await outcome if inspect.isawaitable(outcome) else outcome
+        result = await self._in_time(outcome, context) if inspect.isawaitable(outcome) else outcome
         # Errors of fields have a path; errors of variables and of the operation's name have none.
         has_data = result.data is not None or any(error.path for error in result.errors or ())
         return self._respond(result.data, result.errors or (), has_data=has_data)
+
+    async def _in_time(self, outcome: Awaitable[ExecutionResult], context: Any) -> ExecutionResult:
+        """Cancelling stops the waiting alone: what was given to the store to write is written whole or not at all."""
+        try:
+            async with asyncio.timeout(self._timeout_seconds):
+                return await outcome
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(context, Cancellable):
+                context.cancel()
+            if isinstance(error, TimeoutError):
+                raise TimedOut from None
+            raise
 
     async def _source(
         self, document: DocumentNode, request: GraphQLRequest, context: Any
@@ -177,6 +219,7 @@ class Executor:
             variable_values=request.variables,
             operation_name=request.operation_name,
             executor_class=self._executor_class,
+            hide_suggestions=self._hide_suggestions,
             operation_extensions=request.extensions,
         )
         source: AsyncIterator[ExecutionResult] | ExecutionResult

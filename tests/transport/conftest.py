@@ -50,11 +50,12 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
     async with contextlib.AsyncExitStack() as stack:
         before = asyncio.all_tasks()
 
-        async def start(**settings: Any) -> Server:
+        async def start(http: dict[str, Any] | None = None, **settings: Any) -> Server:
             world = World()
             websocket = GraphQLWebSocket(executor, context_for=world.context, **settings)
-            http = GraphQLHTTP(executor, context_for=world.context, page=lambda: b"<!doctype html><title>page</title>")
-            app = Starlette(routes=[Route("/graphql", http), WebSocketRoute("/graphql", websocket)])
+            page = b"<!doctype html><title>page</title>"
+            over_http = GraphQLHTTP(executor, context_for=world.context, page=lambda: page, **(http or {}))
+            app = Starlette(routes=[Route("/graphql", over_http), WebSocketRoute("/graphql", websocket)])
             config = uvicorn.Config(app, lifespan="off", log_config=None)
             config.load()
             server = uvicorn.Server(config)
@@ -63,7 +64,7 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
             await server.startup(sockets=[listener])
             stack.push_async_callback(server.shutdown, sockets=[listener])
             client = await stack.enter_async_context(aiohttp.ClientSession())
-            return Server(listener.getsockname()[1], world, executor, websocket, client)
+            return Server(listener.getsockname()[1], world, executor, over_http, websocket, client)
 
         yield start
     assert asyncio.all_tasks() <= before | {asyncio.current_task()}

@@ -15,6 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from engine import errors
 from server.transport.execution import Executor
+from server.transport.http import GraphQLHTTP
 from server.transport.websocket import GraphQLWebSocket
 
 KNOWN = {
@@ -158,6 +159,7 @@ class Server:
     port: int
     world: World
     executor: Executor
+    http: GraphQLHTTP
     websocket: GraphQLWebSocket
     client: aiohttp.ClientSession
 
