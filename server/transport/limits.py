@@ -116,11 +116,13 @@ class _Measure:
         repeats = 0
         for definition in self._definitions:
             figures = self._set(definition.selection_set, 1)
-            _refuse("depth", figures.depth, limits.depth)
+            is_operation = isinstance(definition, OperationDefinitionNode)
+            # A fragment may be beneath __schema: it counts where it is spread.
+            _refuse("depth", figures.depth, limits.depth if is_operation else limits.introspection_depth)
             _refuse("depth", figures.introspection_depth, limits.introspection_depth)
             _refuse("depth", figures.nesting, MAX_NESTING)
             _refuse("aliases", figures.aliases, limits.aliases)
-            if isinstance(definition, OperationDefinitionNode):
+            if is_operation:
                 _refuse("rootFields", figures.root_fields, limits.root_fields)
             _refuse("directives", figures.directives + len(definition.directives or ()), limits.directives)
             # Each field costs one at least.

@@ -57,7 +57,7 @@ FRAGMENT_ALIASES = "{ job(id: 1) { a: copyOf { ...F } b: copyOf { ...F } } } fra
         ("{ ...F ...F ...F } fragment F on Query {" + "version " * 7 + "}", "rootFields", 21),
         ("{ version " + "@include(if: true) " * 51 + "}", "directives", 51),
         (nested_fragments(24), "cost", 2**24 + 1),
-        ("{ job(id: 1) {" + "copyOf { id } " * 100 + "} }", "repeats", 4950 * 2),
+        ("{ job(id: 1) {" + "copyOf { id } " * 100 + "} }", "repeats", 4950),
         ("{ version(" + "a: 1 " * 10_000 + ") }", "tokens", 10_001),
         ("#\n" * 10_001 + "{ version }", "tokens", 10_001),
     ],
@@ -146,7 +146,7 @@ def test_without_introspection_nothing_is_told_of_the_schema() -> None:
         "{ __schema { types { name } } }",
         '{ __type(name: "Job") { name } }',
         "{ versio }",
-        "{ job(ie: 1) }",
+        "{ job(ie: 1) { id } }",
     ):
         errors = documents.validate(documents.parse(query))
         assert errors
