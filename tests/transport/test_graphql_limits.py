@@ -88,7 +88,7 @@ def test_within_the_limits(query: str) -> None:
     assert cost(query) <= Limits().cost
 
 
-@pytest.mark.parametrize("levels", [12, 24])
+@pytest.mark.parametrize("levels", [14, 24])
 def test_nested_fragments_are_refused_at_once(levels: int) -> None:
     query = nested_fragments(levels)
     times = []
