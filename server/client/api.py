@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -129,7 +130,7 @@ def why_unreachable(address: Address, error: BaseException) -> str:
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"{address.shown} cannot be found: there is no such host."
     if isinstance(error, aiohttp.ClientConnectorError):
-        reason = error.os_error.strerror or str(error.os_error)
+        reason = os.strerror(error.os_error.errno) if error.os_error.errno else str(error.os_error)
         return f"{address.shown} cannot be reached: {reason}. Is `signalbox serve` running there?"
     if isinstance(error, aiohttp.ServerDisconnectedError):
         return f"{address.shown} ended the connection without an answer."

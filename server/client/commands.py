@@ -19,13 +19,13 @@ from server.client.output import console_for, encode, job_json, prepare_streams,
 from server.client.watching import MAX_JOBS, Watcher
 
 Result = TypeVar("Result")
-Ids = Annotated[list[str], typer.Argument(metavar="ID...", show_default=False)]
-SomeIds = Annotated[list[str] | None, typer.Argument(metavar="[ID...]", show_default=False)]
+SomeIds = Annotated[list[str] | None, typer.Argument(metavar="ID", show_default=False)]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say how many jobs it would be.")]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask before many jobs are changed.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids alone.")]
 
 PAGE = 100
+DONE = {"run": "run", "cancel": "cancelled", "retry": "retried"}
 AT_ONCE = 8
 """Requests under way at the same time when several jobs are named."""
 INTERRUPTED = 130
@@ -313,7 +313,7 @@ def _change(
     if dry_run or not yes:
         would_be = _ask(url, api_key, lambda api: count(api, is_dry=True))
         if dry_run or not would_be:
-            _print_count(would_be, f"would {verb}" if dry_run else f"to {verb}", as_json=as_json)
+            _print_count(would_be, f"would be {DONE[verb]}", as_json=as_json)
             return
         _confirm(verb, would_be)
     _print_count(_ask(url, api_key, lambda api: count(api, is_dry=False)), f"told to {verb}", as_json=as_json)
