@@ -16,6 +16,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.http_client import HttpClient, HttpError, HttpResponse
+from engine.metrics import DELIVERY_SECONDS, DELIVERY_TRIES
 from engine.records import DueDelivery, TryResult
 from engine.service import Service
 from engine.store.store import Store
@@ -117,6 +118,8 @@ class Deliveries(Service):
             error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
         duration_ms = round((self.clock.monotonic() - started) * 1000)
         result = judge(delivery, response, error, duration_ms)
+        DELIVERY_SECONDS.observe(duration_ms / 1000)
+        DELIVERY_TRIES.labels(result.status.value).inc()
         if result.status is not DeliveryStatus.DELIVERED:
             log.info(
                 "webhook.not_delivered",

@@ -81,12 +81,15 @@ class Application:
             problems["database"] = str(error) or "it does not answer"
         except Exception as error:  # noqa: BLE001 - readiness must answer
             problems["database"] = f"{type(error).__name__}: {error}"
-        for service in self.services:
-            if not service.is_running:
-                problems[service.name] = "the loop has ended"
-            elif service.health.last_error is not None:
-                problems[service.name] = service.health.last_error
+        for service in self.loops:
+            if (problem := service.problem) is not None:
+                problems[service.name] = problem
         return problems
+
+    @property
+    def loops(self) -> list[Service]:
+        """Every loop of this process, those that the worker starts included."""
+        return [*self.services, *((self.worker.heart, self.worker.logs) if self.worker else ())]
 
 
 def build(
