@@ -21,6 +21,7 @@ from engine.records import DueDelivery, TryResult
 from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
+from engine.tracing import span
 from engine.webhooks import Receivers, headers
 from models.enums import DeliveryStatus
 
@@ -111,9 +112,10 @@ class Deliveries(Service):
         response: HttpResponse | None = None
         error: str | None = None
         try:
-            response = await self._client.request(
-                "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
-            )
+            with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
+                response = await self._client.request(
+                    "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
+                )
         except HttpError as failure:
             error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
         duration_ms = round((self.clock.monotonic() - started) * 1000)

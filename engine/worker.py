@@ -23,6 +23,7 @@ from typing import Any
 
 import structlog
 
+from engine import tracing
 from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.executor import Attempts, timed_out
@@ -242,7 +243,7 @@ class Worker(Service):
     async def _run(self, run: Run) -> None:
         job = run.job
         try:
-            finish = await self._attempts.run(job)
+            finish = await (self._traced(job) if tracing.is_on() else self._attempts.run(job))
         except asyncio.CancelledError:
             finish = Finish.cancelled(job) if run.why == "cancel" else Finish.released(job)
         except Exception as error:
@@ -251,6 +252,13 @@ class Worker(Service):
         if self._running.get(job.id) is not run:
             return  # it was cut off
         self._end(run, finish)
+
+    async def _traced(self, job: ClaimedJob) -> Finish:
+        about = {"signalbox.job.id": job.id, "signalbox.task": job.task_name, "signalbox.attempt": job.attempt}
+        with tracing.span("job.attempt", about) as span:
+            finish = await self._attempts.run(job)
+            span.set_attribute("signalbox.to", finish.to.value)
+        return finish
 
     def _end(self, run: Run, finish: Finish) -> None:
         del self._running[run.job.id]

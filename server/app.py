@@ -18,6 +18,7 @@ from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.metrics import Metrics
 from server.request_ids import RequestIds, current_request_id
+from server.telemetry import TracedRequests
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.sharing import Sharing
@@ -88,4 +89,4 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
         ]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds)])
+    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds), Middleware(TracedRequests)])

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from tortoise.exceptions import BaseORMException
@@ -36,6 +37,7 @@ from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
 from server.settings import Settings
+from server.telemetry import start_telemetry
 from server.version import VERSION
 from tasks import builtin_tasks, fallback_task
 
@@ -54,9 +56,11 @@ class Application:
     feed: Feed
     worker: Worker | None
     services: list[Service] = field(default_factory=list)
+    _telemetry: Any = field(default=None, init=False)
 
     async def start(self) -> None:
         """Open the store and start the loops."""
+        self._telemetry = start_telemetry()
         await self.client.open()
         await self.store.open()
         for service in self.services:
@@ -68,6 +72,8 @@ class Application:
             await service.stop()
         await self.store.close()
         await self.client.close()
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.shutdown)  # sends what is left
 
     async def is_ready(self) -> dict[str, str]:
         """What is not in order, by name; empty when all is."""

@@ -27,6 +27,7 @@ from engine.clock import Clock
 from engine.errors import SignalboxError, Unavailable
 from engine.metrics import BATCH_OPERATIONS, COMMIT_SECONDS, STORE_RETRIES
 from engine.store.database import Collision, CommitUnknown, Database, Transaction
+from engine.tracing import span
 
 log = structlog.get_logger("signalbox.store")
 
@@ -199,7 +200,8 @@ class Lane:
         collisions = outages = 0
         while batch:
             try:
-                results = await self._attempt(batch)
+                with span("store.transaction", {"signalbox.lane": self.name, "signalbox.operations": len(batch)}):
+                    results = await self._attempt(batch)
             except Collision as error:
                 collisions += 1
                 STORE_RETRIES.labels("collision").inc()
