@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -17,13 +18,14 @@ import pytest
 from client import Api, unique
 from eventually import eventually
 from launching import Launch
-from processes import SAMPLE_TASKS, ServerProcess, environment, free_port, like_make_run
+from processes import OURS, SAMPLE_TASKS, ServerProcess, environment, free_port, like_make_run
+from typer.testing import CliRunner
 
 from models.enums import JobPriority, JobStatus
 from server.client.address import parse_address
+from server.client.commands import jobs as app
 from server.client.documents import Priority, Status
 
-START_SECONDS = 60.0
 BIG = 18446744073709551615
 
 
@@ -46,11 +48,17 @@ class Command:
         )
 
     def __call__(self, *arguments: str, given: str = "", **settings: str) -> tuple[int, str, str]:
-        """Exit code, standard output and standard error."""
-        process = self.start(*arguments, **settings)
-        out, error = process.communicate(given, START_SECONDS)
-        assert "Traceback" not in error, error
-        return process.returncode, out, error
+        """Exit code, standard output and standard error. It runs in this process, which is faster."""
+        cleared: dict[str, str | None] = {name: None for name in os.environ if name.startswith(OURS)}
+        with contextlib.chdir(self.folder):
+            result = CliRunner().invoke(
+                app,
+                arguments,
+                input=given,
+                env={**cleared, "SIGNALBOX_URL": self.url, **settings},
+                catch_exceptions=False,
+            )
+        return result.exit_code, result.stdout, result.stderr
 
     def json(self, *arguments: str, code: int = 0, given: str = "") -> Any:
         """What it printed as JSON."""
@@ -368,7 +376,7 @@ async def test_watch_survives_restarts_without_gap_or_repeat(
         await eventually(is_live, timeout_seconds=20)
         for number in (1, 2):
             await make(5)
-            assert await asyncio.to_thread(server.stop) == 0
+            await asyncio.to_thread(server.stop if number == 1 else server.kill)
             server = launch(*arguments, in_folder=home, **settings)
             await make(5)
             await eventually(
