@@ -11,11 +11,13 @@ from typing import Any, Protocol
 
 
 class Tracer(Protocol):
-    """What is used of OpenTelemetry's."""
+    """What is asked of OpenTelemetry."""
 
-    def start_as_current_span(
-        self, name: str, *, attributes: Mapping[str, Any] | None = None
+    def span(
+        self, name: str, attributes: Mapping[str, Any] | None, parent: str | None
     ) -> AbstractContextManager[Any]: ...
+
+    def traceparent(self) -> str | None: ...
 
 
 _NO_SPAN: AbstractContextManager[None] = nullcontext()
@@ -33,6 +35,14 @@ def is_on() -> bool:
     return _tracer is not None
 
 
-def span(name: str, attributes: Mapping[str, Any] | None = None) -> AbstractContextManager[Any]:
-    """A span around a block, within the one under way; an exception marks it as failed and goes on."""
-    return _NO_SPAN if _tracer is None else _tracer.start_as_current_span(name, attributes=attributes)
+def span(
+    name: str, attributes: Mapping[str, Any] | None = None, *, parent: str | None = None
+) -> AbstractContextManager[Any]:
+    """A span around a block, within the one under way or the one that the traceparent ``parent`` names; an exception
+    marks it as failed and goes on."""
+    return _NO_SPAN if _tracer is None else _tracer.span(name, attributes, parent)
+
+
+def traceparent() -> str | None:
+    """The span under way, as W3C Trace Context writes it; None outside of any."""
+    return None if _tracer is None else _tracer.traceparent()

@@ -255,7 +255,7 @@ class Worker(Service):
 
     async def _traced(self, job: ClaimedJob) -> Finish:
         about = {"signalbox.job.id": job.id, "signalbox.task": job.task_name, "signalbox.attempt": job.attempt}
-        with tracing.span("job.attempt", about) as span:
+        with tracing.span("job.attempt", about, parent=job.traceparent) as span:
             finish = await self._attempts.run(job)
             span.set_attribute("signalbox.to", finish.to.value)
         return finish

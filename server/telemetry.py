@@ -9,6 +9,8 @@ Failure handling: spans are exported in the background; a collector that is away
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
@@ -43,9 +45,31 @@ def start_telemetry() -> Any | None:
         own["service.name"] = "signalbox"
     provider = TracerProvider(resource=Resource.create(own))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    tracing.set_tracer(provider.get_tracer("signalbox", VERSION))
+    tracing.set_tracer(OpenTelemetryTracer(provider))
     log.info("telemetry.started")
     return provider
+
+
+class OpenTelemetryTracer:
+    """Makes the engine's spans. Its imports are its own: OpenTelemetry may not be installed."""
+
+    def __init__(self, provider: Any) -> None:
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        self._tracer = provider.get_tracer("signalbox", VERSION)
+        self._propagator = TraceContextTextMapPropagator()
+
+    def span(self, name: str, attributes: Mapping[str, Any] | None, parent: str | None) -> AbstractContextManager[Any]:
+        context = None if parent is None else self._propagator.extract({"traceparent": parent})
+        made: AbstractContextManager[Any] = self._tracer.start_as_current_span(
+            name, context=context, attributes=attributes
+        )
+        return made
+
+    def traceparent(self) -> str | None:
+        carrier: dict[str, str] = {}
+        self._propagator.inject(carrier)
+        return carrier.get("traceparent")
 
 
 class TracedRequests:

@@ -60,6 +60,7 @@ async def test_spans_reach_the_collector(launch: Launch, api_of: Any) -> None:
     assert operation.parent_span_id == request.span_id
     assert attributes(operation)["graphql.operation.name"] == "Make"
     [attempt] = by_name["job.attempt"]
+    assert (attempt.trace_id.hex(), attempt.parent_span_id) == (TRACE, operation.span_id)
     about = attributes(attempt)
     assert (about["signalbox.job.id"], about["signalbox.task"]) == (int(job_id), "simulate")
     assert about["signalbox.to"] == "COMPLETED"
