@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -21,6 +22,7 @@ from server.request_ids import RequestIds, current_request_id
 from server.telemetry import TracedRequests
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.limits import Limits
 from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
@@ -39,10 +41,15 @@ class Assets(StaticFiles):
 
 
 def build_app(application: Application) -> Starlette:
-    """The ASGI application around ``application``, which it starts and stops."""
+    """The ASGI application around ``application``, which it starts and stops.
+
+    ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
+    """
     executor = Executor(
         build_schema(),
         new_request_id=current_request_id,
+        limits=Limits(cost=application.settings.max_cost),
+        with_introspection=application.settings.introspection,
         sharing=Sharing(key_of=lambda _context: "everyone", position_of=lambda change: change.seq),
         event_context=lambda _context: OperationContext.of(application.engine),
     )
@@ -50,8 +57,9 @@ def build_app(application: Application) -> Starlette:
     def context_for(_connection: Any, *_rest: Any) -> OperationContext:
         return OperationContext.of(application.engine)
 
-    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page)
-    websocket = GraphQLWebSocket(executor, context_for=context_for)
+    most = application.settings.max_body_bytes
+    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page, max_body_bytes=most)
+    websocket = GraphQLWebSocket(executor, context_for=context_for, max_message_bytes=most)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -65,13 +73,16 @@ def build_app(application: Application) -> Starlette:
     async def index(request: Request) -> Response:
         return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
 
+    async def end_streams() -> None:
+        await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await application.start()
         try:
             yield
         finally:
-            await websocket.shutdown()
+            await end_streams()
             await application.stop()
 
     routes: list[BaseRoute] = [
@@ -89,4 +100,7 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
         ]
-    return Starlette(routes=routes, lifespan=lifespan, middleware=[Middleware(RequestIds), Middleware(TracedRequests)])
+    middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
+    app.state.end_streams = end_streams
+    return app
