@@ -86,6 +86,11 @@ class Feed(Service):
     def subscriber_count(self) -> int:
         return len(self._subscribers)
 
+    @property
+    def position(self) -> int | None:
+        """The last event that the subscribers were given; None when there are none."""
+        return self._position
+
     def _committed(self, unit: Unit) -> None:
         if self._subscribers and unit.last_seq is not None:
             self.wake()

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import prometheus_client
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
 from playground.assets import GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.metrics import Metrics
+from server.request_ids import RequestIds, current_request_id
+from server.telemetry import TracedRequests
 from server.transport.cost import CostLimit
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
@@ -49,7 +51,7 @@ def build_app(application: Application) -> Starlette:
     limits = Limits(cost=settings.max_cost)
     executor = Executor(
         schema,
-        new_request_id=lambda: secrets.token_hex(8),
+        new_request_id=current_request_id,
         checks=[CostLimit(schema, limits)],
         limits=limits,
         introspection=settings.introspection,
@@ -73,9 +75,6 @@ def build_app(application: Application) -> Starlette:
             return JSONResponse({"status": "not ready", "problems": problems}, status_code=503)
         return JSONResponse({"status": "ready"})
 
-    async def metrics(_request: Request) -> Response:
-        return PlainTextResponse(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
-
     async def index(request: Request) -> Response:
         return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
 
@@ -97,7 +96,7 @@ def build_app(application: Application) -> Starlette:
         Mount("/static/graphiql", Assets(directory=GRAPHIQL_DIR), name="graphiql"),
         Route("/healthz", health),
         Route("/readyz", ready),
-        Route("/metrics", metrics),
+        Route("/metrics", Metrics(application, websocket).__call__),
         Route("/", index),
     ]
     if application.settings.webhook_test:
@@ -106,6 +105,7 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
         ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams
     return app

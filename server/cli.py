@@ -21,6 +21,7 @@ from engine.errors import ConfigurationError, Unavailable
 from engine.worker import LEASE_SECONDS
 from resolvers.root import sdl
 from server.app import build_app
+from server.client.commands import jobs
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
@@ -31,6 +32,7 @@ log = structlog.get_logger("signalbox.cli")
 cli = typer.Typer(
     name="signalbox", help="A job scheduler with a GraphQL API.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+cli.add_typer(jobs)
 
 Tasks = Annotated[
     list[str] | None, typer.Option("--tasks", metavar="MODULE_OR_PATH", help="Your tasks; may be given several times.")

@@ -17,6 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from engine.errors import ConfigurationError
 from models.connection import DatabaseURL
+from server.client.address import NAMES as CLIENT_NAMES
 
 PREFIX = "SIGNALBOX_"
 
@@ -155,7 +156,7 @@ def _refuse_unknown_names() -> None:
     given = set(os.environ) | (set(dotenv_values(file)) if file.exists() else set())
     known = names()
     for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in CLIENT_NAMES:
             endings = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
             near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, 1)
             raise ConfigurationError(

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from tortoise.exceptions import BaseORMException
@@ -36,6 +37,7 @@ from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
 from server.settings import Settings
+from server.telemetry import start_telemetry
 from server.version import VERSION
 from tasks import builtin_tasks, fallback_task
 
@@ -54,9 +56,11 @@ class Application:
     feed: Feed
     worker: Worker | None
     services: list[Service] = field(default_factory=list)
+    _telemetry: Any = field(default=None, init=False)
 
     async def start(self) -> None:
         """Open the store and start the loops."""
+        self._telemetry = start_telemetry()
         await self.client.open()
         await self.store.open()
         for service in self.services:
@@ -68,6 +72,8 @@ class Application:
             await service.stop()
         await self.store.close()
         await self.client.close()
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.shutdown)  # sends what is left
 
     async def is_ready(self) -> dict[str, str]:
         """What is not in order, by name; empty when all is."""
@@ -81,12 +87,15 @@ class Application:
             problems["database"] = str(error) or "it does not answer"
         except Exception as error:  # noqa: BLE001 - readiness must answer
             problems["database"] = f"{type(error).__name__}: {error}"
-        for service in self.services:
-            if not service.is_running:
-                problems[service.name] = "the loop has ended"
-            elif service.health.last_error is not None:
-                problems[service.name] = service.health.last_error
+        for service in self.loops:
+            if (problem := service.problem) is not None:
+                problems[service.name] = problem
         return problems
+
+    @property
+    def loops(self) -> list[Service]:
+        """Every loop of this process, those that the worker starts included."""
+        return [*self.services, *((self.worker.heart, self.worker.logs) if self.worker else ())]
 
 
 def build(

@@ -121,6 +121,7 @@ class WorkerWrites:
                 bool(tags),
                 token,
                 from_text(fire_at) if fire_at else None,
+                traceparent or None,
             )
             for (
                 id_,
@@ -133,6 +134,7 @@ class WorkerWrites:
                 webhook_url,
                 tags,
                 fire_at,
+                traceparent,
             ) in jobs
         ]
         for job in claimed:

@@ -59,6 +59,7 @@ class GuardedConnection:
         except BaseException:
             slots.release()
             raise
+        self._client.in_use += 1
         return self._connection
 
     async def __aexit__(
@@ -67,6 +68,7 @@ class GuardedConnection:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._client.in_use -= 1
         if error is not None and not isinstance(error, USABLE_AFTER):
             connection.close()
         try:
@@ -81,6 +83,7 @@ class GuardedMySQLClient(MySQLClient):
     def __init__(self, **credentials: Any) -> None:
         super().__init__(**credentials)
         self.slots = asyncio.Semaphore(STATEMENT_SLOTS)
+        self.in_use = 0
         self.extra["conv"] = CONVERTERS
         self.server = ServerFacts()
 

@@ -31,6 +31,7 @@ from graphql import (
 from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
+from engine.tracing import span
 from server.transport.documents import Asked, Check, Documents
 from server.transport.limits import Limits, TimedOut
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
@@ -105,8 +106,9 @@ class Executor:
         """Run a query or a mutation. Raises ``BadRequest``: 405 for a mutation that is not allowed, 400 for a
         subscription, which needs a transport that can carry more than one response."""
         try:
-            asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
-            return await self._run(asked)
+            with span("graphql.operation", {"graphql.operation.name": request.operation_name or ""}):
+                asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
+                return await self._run(asked)
         except _Refused as refused:
             return self._respond(None, refused.errors, has_data=False)
         except BadRequest:

@@ -72,6 +72,16 @@ class GraphQLWebSocket:
         finally:
             self._connections.discard(connection)
 
+    @property
+    def connection_count(self) -> int:
+        """How many sockets are open."""
+        return len(self._connections)
+
+    @property
+    def operation_count(self) -> int:
+        """How many operations run on them."""
+        return sum(connection.operation_count for connection in self._connections)
+
     async def shutdown(self) -> None:
         """Close every socket with 1012, so that clients reconnect, and wait until their operations have ended."""
         self.is_shut_down = True
@@ -112,6 +122,10 @@ class _Connection:
         # Operations that still answer, by id; and all tasks, those that are only closing their source included.
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def operation_count(self) -> int:
+        return len(self._operations)
 
     async def serve(self) -> None:
         """Read until the socket ends."""
