@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -13,12 +13,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
+from models.enums import Role
 from playground.assets import GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.access import Admission, RoleCheck
+from server.keys import ApiKey
+from server.rate_limit import RateLimit
+from server.transport.documents import Check
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.requests import BadRequest
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
 from server.wiring import Application
@@ -35,15 +42,45 @@ class Assets(StaticFiles):
         return response
 
 
+def only_for(
+    role: Role, admission: Admission, endpoint: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """``endpoint`` for callers of this role and above."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            key = admission.request(request)
+        except BadRequest as error:
+            return JSONResponse({"error": error.message}, error.status, error.headers)
+        if key.role < role:
+            return JSONResponse({"error": f"This needs the role {role.word}."}, 403)
+        return await endpoint(request)
+
+    return guarded
+
+
 def build_app(application: Application) -> Starlette:
     """The ASGI application around ``application``, which it starts and stops."""
-    executor = Executor(build_schema(), new_request_id=lambda: secrets.token_hex(8))
+    schema = build_schema()
+    checks: list[Check] = [RoleCheck(schema._schema)]
+    if application.settings.rate_limit is not None:
+        checks.append(RateLimit(application.settings.rate_limit, lambda _asked: 1))
+    executor = Executor(schema, new_request_id=lambda: secrets.token_hex(8), checks=checks)
+    admission = Admission(application.keys)
 
-    def context_for(_connection: Any, *_rest: Any) -> OperationContext:
-        return OperationContext.of(application.engine)
+    def context_of(key: ApiKey) -> OperationContext:
+        return OperationContext.of(application.engine, key.role, key.name, application.redactor)
 
-    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page)
-    websocket = GraphQLWebSocket(executor, context_for=context_for)
+    def request_context(request: Request) -> OperationContext:
+        return context_of(admission.request(request))
+
+    def socket_context(socket: WebSocket, payload: Mapping[str, Any]) -> OperationContext:
+        return context_of(admission.socket(socket, payload))
+
+    http = GraphQLHTTP(executor, context_for=request_context, page=graphiql_page)
+    websocket = GraphQLWebSocket(executor, context_for=socket_context)
+    if application.key_file is not None:
+        application.key_file.listen(websocket.readmit)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -52,7 +89,8 @@ def build_app(application: Application) -> Starlette:
         problems = await application.is_ready()
         if problems:
             return JSONResponse({"status": "not ready", "problems": problems}, status_code=503)
-        return JSONResponse({"status": "ready"})
+        warnings = application.warnings()
+        return JSONResponse({"status": "ready", **({"warnings": warnings} if warnings else {})})
 
     async def metrics(_request: Request) -> Response:
         return PlainTextResponse(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
@@ -82,6 +120,6 @@ def build_app(application: Application) -> Starlette:
         receiver = WebhookTest()
         routes += [
             Route("/webhook-test", receiver.receive, methods=["POST"]),
-            Route("/webhook-test", receiver.show, methods=["GET"]),
+            Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.show), methods=["GET"]),
         ]
     return Starlette(routes=routes, lifespan=lifespan)

@@ -64,10 +64,9 @@ class GraphQLHTTP:
         media_type = JSON
         try:
             media_type = negotiate(request.headers.getlist("accept"))
+            context = self._context_for(request)  # first: who may not come in need not be listened to
             asked = await read_request(request, self._max_body_bytes)
-            outcome = await self._executor.execute(
-                asked, self._context_for(request), allow_mutation=request.method == "POST"
-            )
+            outcome = await self._executor.execute(asked, context, allow_mutation=request.method == "POST")
         except BadRequest as error:
             return _encoded(self._executor.refuse(error), media_type, error.status, error.headers)
         except ClientDisconnect:

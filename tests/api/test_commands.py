@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in this process, which is faster: exit code, standard output, standard error."""
-    monkeypatch.setattr(server.cli, "configure_logs", lambda _style: None)
+    monkeypatch.setattr(server.cli, "configure_logs", lambda _style, _redactor: None)
     monkeypatch.setattr(server.cli.Server, "run", lambda _server: pytest.fail("it has begun to serve"))
 
     def main(*arguments: str) -> tuple[int, str, str]:
@@ -166,7 +166,8 @@ def test_migrate_then_check(home: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert '"event": "database.migrated"' in migrated.stderr
     assert run("check", "--tasks", str(SAMPLE_TASKS)) == (
         0,
-        "settings    fine; 12 tasks\ndatabase    sqlite signalbox.db: fine\n"
+        "settings    fine; 12 tasks\nAPI keys    none: everyone who can reach it is an admin\n"
+        "database    sqlite signalbox.db: fine\n"
         "webhook     https://example.com/hook (unsigned)\n",
         "",
     )
