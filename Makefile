@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test faults check fmt schema settings-docs bench screenshots playground clean
+.PHONY: run test audits faults check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -30,6 +30,10 @@ run: .venv/.synced
 
 test: .venv/.synced-dev
 	$(BIN)/pytest $(ARGS)
+
+# Other makers' audits and clients, and the rules of the protocols, against a real server; tables of what was found.
+audits: .venv/.synced-dev
+	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest -m clients tests/clients $(ARGS)
 
 # Every fault on MariaDB and MySQL with SEEDS seeds of JOBS jobs each, and a table of what was found.
 SEEDS ?= 3

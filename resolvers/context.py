@@ -142,6 +142,10 @@ class OperationContext:
         loaders = OperationLoaders(engine.reads, engine.schedules, engine.waiting)
         return cls(engine, loaders, role, caller, redactor)
 
+    def afresh(self) -> OperationContext:
+        """One of the same role in which nothing is loaded yet; subscribers share it, so it names no caller."""
+        return self.of(self.engine, self.role, "", self.redactor)
+
 
 Info = StrawberryInfo[OperationContext, Any]
 

@@ -26,6 +26,7 @@ from server.transport.documents import Check
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.requests import BadRequest
+from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
 from server.wiring import Application
@@ -65,7 +66,13 @@ def build_app(application: Application) -> Starlette:
     checks: list[Check] = [RoleCheck(schema._schema)]
     if application.settings.rate_limit is not None:
         checks.append(RateLimit(application.settings.rate_limit, lambda _asked: 1))
-    executor = Executor(schema, new_request_id=lambda: secrets.token_hex(8), checks=checks)
+    executor = Executor(
+        schema,
+        new_request_id=lambda: secrets.token_hex(8),
+        checks=checks,
+        sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
+        event_context=OperationContext.afresh,
+    )
     admission = Admission(application.keys)
 
     def context_of(key: ApiKey) -> OperationContext:

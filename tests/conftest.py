@@ -18,11 +18,22 @@ from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
+LONG_RUNS = ("faults", "fuzz", "resume")
+
 
 def pytest_configure(config: pytest.Config) -> None:
     for name in ALL_DATABASES:
         config.addinivalue_line("markers", f"{name}: runs on {name}")
     config.stash[NOT_TESTED] = {}
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """The long runs are for those who ask for them by their marker."""
+    unasked = [name for name in LONG_RUNS if name not in config.option.markexpr]
+    long = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
+    if long:
+        config.hook.pytest_deselected(items=long)
+        items[:] = [item for item in items if item not in long]
 
 
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:

@@ -19,16 +19,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[OUTCOMES] = []
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long runs are for those who ask: ``make faults``."""
-    if "faults" in config.option.markexpr:
-        return
-    long = [item for item in items if item.get_closest_marker("faults")]
-    if long:
-        config.hook.pytest_deselected(items=long)
-        items[:] = [item for item in items if item not in long]
-
-
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         metafunc.parametrize("seed", range(1, 1 + int(os.environ.get(SEEDS_VARIABLE, "1"))))

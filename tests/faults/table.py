@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import pytest
 from checker import INVARIANTS
+from columns import aligned
 from scenario import Outcome
 
 OUTCOMES = pytest.StashKey[list[Outcome]]()
@@ -14,9 +15,7 @@ HEADINGS = ("fault", "database", "seed", "acts", "jobs", "executions", "duplicat
 
 def lines(outcomes: Sequence[Outcome]) -> list[str]:
     """One for each run, under a heading."""
-    rows = [HEADINGS, *(_row(each) for each in outcomes)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEADINGS))]
-    return ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return aligned([HEADINGS, *(_row(each) for each in outcomes)])
 
 
 def _row(outcome: Outcome) -> tuple[str, ...]:

@@ -1,0 +1,260 @@
+"""Subscribers that lose their connection again and again, and go on at any server with their last cursor.
+
+Two servers share a database and run jobs; one of them is restarted half-way. At the end what each subscriber saw is
+compared with the table ``job_event``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import itertools
+import random
+from array import array
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pymysql
+from processes import SAMPLE_TASKS, ServerProcess, free_port
+
+from models.connection import DatabaseURL
+
+WATCH = """subscription($after: String, $status: [JobStatus!]) {
+  jobStatusChanged(after: $after, status: $status) { cursor from to job { id } } }"""
+CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
+CREATORS = 8
+CONNECTION_SECONDS = 3.0
+"""How long a connection lasts, in the mean."""
+RETRY_SECONDS = 0.1
+DRAIN_SECONDS = 240.0
+NEVER = 1e9
+Change = tuple[int, str | None, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """``subscribers`` watch everything, and a fifth as many more watch what ends."""
+
+    seconds: float
+    jobs: int
+    subscribers: int
+    seed: int
+
+
+@dataclass(slots=True)
+class Findings:
+    """What happened, and in ``faults`` what should not have."""
+
+    events: int = 0
+    received: int = 0
+    connections: int = 0
+    ends: Counter[str] = field(default_factory=Counter)
+    faults: Counter[str] = field(default_factory=Counter)
+    seconds: float = 0.0
+
+
+class Subscriber:
+    """Keeps the number of each change that it saw; what was in it goes to ``changes``, which all share."""
+
+    def __init__(
+        self, session: aiohttp.ClientSession, urls: Sequence[str], seed: str, status: list[str] | None
+    ) -> None:
+        self.status = status
+        self.seen = array("q")
+        self.cursor = "0"
+        self.connections = 0
+        self.ends: Counter[str] = Counter()
+        self.is_patient = False
+        self._session = session
+        self._urls = urls
+        self._random = random.Random(seed)
+
+    async def follow(self, changes: dict[int, Change], faults: Counter[str]) -> None:
+        """Watch, over one connection after another, until cancelled."""
+        while True:
+            try:
+                await self._connect(changes, faults)
+            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+                self.ends[type(error).__name__] += 1
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _connect(self, changes: dict[int, Change], faults: Counter[str]) -> None:
+        url = self._random.choice(self._urls)
+        async with self._session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
+            self.connections += 1
+            await socket.send_str('{"type":"connection_init"}')
+            variables = {"after": self.cursor, "status": self.status}
+            subscribe = {"id": "1", "type": "subscribe", "payload": {"query": WATCH, "variables": variables}}
+            assert (await socket.receive_json())["type"] == "connection_ack"
+            await socket.send_str(orjson.dumps(subscribe).decode())
+            lasts = NEVER if self.is_patient else self._random.expovariate(1 / CONNECTION_SECONDS)
+            try:
+                async with asyncio.timeout(lasts):
+                    self.ends[await self._read(socket, changes, faults)] += 1
+            except TimeoutError:
+                if self._random.random() < 0.5:
+                    self.ends["cut by the client"] += 1
+                    assert socket._response.connection is not None
+                    assert socket._response.connection.transport is not None
+                    socket._response.connection.transport.abort()
+                else:
+                    self.ends["closed by the client"] += 1
+
+    async def _read(
+        self, socket: aiohttp.ClientWebSocketResponse, changes: dict[int, Change], faults: Counter[str]
+    ) -> str:
+        """What ended it."""
+        async for frame in socket:
+            message = orjson.loads(frame.data)
+            if message["type"] == "next":
+                change = message["payload"]["data"]["jobStatusChanged"]
+                self.cursor = change["cursor"]
+                seq = int(self.cursor)
+                self.seen.append(seq)
+                told = (int(change["job"]["id"]), change["from"], change["to"])
+                if changes.setdefault(seq, told) != told:
+                    faults["told differently"] += 1
+            elif message["type"] == "ping":
+                await socket.send_str('{"type":"pong"}')
+            else:
+                code: str = message["payload"][0]["extensions"]["code"]
+                if code not in ("SLOW_CONSUMER", "UNAVAILABLE"):
+                    faults[code] += 1
+                return code
+        return f"close {socket.close_code}"
+
+    def check(self, expected: Sequence[int], faults: Counter[str]) -> None:
+        """Compare with the numbers of all events that are for it, in order."""
+        seen = list(self.seen)
+        if seen == list(expected):
+            return
+        faults["missed"] += len(set(expected) - set(seen))
+        faults["unknown"] += len(set(seen) - set(expected))
+        faults["repeated"] += len(seen) - len(set(seen))
+        faults["out of order"] += sum(1 for one, other in itertools.pairwise(seen) if other < one)
+
+
+async def resume(plan: Plan, database_url: str, folder: Path) -> Findings:
+    """Do it on an empty, migrated MySQL or MariaDB."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    findings = Findings()
+    changes: dict[int, Change] = {}
+    arguments = ["serve", "--tasks", str(SAMPLE_TASKS), "--grace", "2", "--slots", "20"]
+    ports = [free_port(), free_port()]
+    servers = [
+        ServerProcess(folder / str(port), [*arguments, "--port", str(port)], {"DATABASE_URL": database_url})
+        for port in ports
+    ]
+    async with contextlib.AsyncExitStack() as stack:
+        for server in servers:
+            stack.callback(server.check_its_end)
+            server.spawn()
+        for server in servers:
+            await asyncio.to_thread(server.await_ready)
+        urls = [f"http://127.0.0.1:{port}/graphql" for port in ports]
+        session = await stack.enter_async_context(aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=0)))
+        wishes = [None] * plan.subscribers + [["COMPLETED", "FAILED", "CANCELLED"]] * (plan.subscribers // 5)
+        subscribers = [
+            Subscriber(session, urls, f"{plan.seed} {number}", status) for number, status in enumerate(wishes)
+        ]
+        following = [asyncio.create_task(each.follow(changes, findings.faults)) for each in subscribers]
+        try:
+            await asyncio.gather(_load(plan, session, urls), _restart(plan, servers[1]))
+            for each in subscribers:
+                each.is_patient = True
+            events = await _settled(database_url, plan.jobs, following)
+            last = max(events)
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while any(int(each.cursor) < last for each in subscribers if each.status is None):
+                    _raise_ended(following)
+                    await asyncio.sleep(0.1)
+                await asyncio.sleep(1)  # for what should not come
+        except TimeoutError:
+            findings.faults["did not come to the end"] += 1
+        finally:
+            for task in following:
+                task.cancel()
+            await asyncio.wait(following)
+    for each in subscribers:
+        each.check(
+            [seq for seq, (_, _, to) in events.items() if each.status is None or to in each.status], findings.faults
+        )
+        findings.ends += each.ends
+        findings.connections += each.connections
+        findings.received += len(each.seen)
+    findings.faults["not as in the table"] += sum(1 for seq, told in changes.items() if events.get(seq) != told)
+    findings.faults = +findings.faults
+    findings.events = len(events)
+    findings.seconds = loop.time() - began
+    return findings
+
+
+async def _load(plan: Plan, session: aiohttp.ClientSession, urls: Sequence[str]) -> None:
+    """Create ``plan.jobs`` jobs over ``plan.seconds`` by several clients at once, so that transactions overlap."""
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    created = itertools.count()
+    chance = random.Random(plan.seed)
+
+    async def create(numbers: list[int]) -> None:
+        inputs = [
+            {"taskName": "fail", "maxAttempts": 1, "run": True}
+            if number % 10 == 0
+            else {"taskName": "nap", "payload": {"seconds": 0}, "run": True}
+            for number in numbers
+        ]
+        body = {"query": CREATE, "variables": {"inputs": inputs}}
+        while True:
+            try:
+                async with session.post(chance.choice(urls), json=body) as response:
+                    answer = await response.json()
+                    assert "errors" not in answer, answer
+                    return
+            except aiohttp.ClientConnectorError:
+                await asyncio.sleep(RETRY_SECONDS)  # the server is being restarted
+
+    async def creator() -> None:
+        while True:
+            numbers = [number for number in itertools.islice(created, chance.randint(1, 20)) if number < plan.jobs]
+            if not numbers:
+                return
+            await asyncio.sleep(began + plan.seconds * numbers[0] / plan.jobs - loop.time())
+            await create(numbers)
+
+    await asyncio.gather(*(creator() for _ in range(CREATORS)))
+
+
+async def _restart(plan: Plan, server: ServerProcess) -> None:
+    await asyncio.sleep(plan.seconds / 2)
+    await asyncio.to_thread(server.check_its_end)
+    await asyncio.to_thread(server.start)
+
+
+async def _settled(database_url: str, jobs: int, following: Sequence[asyncio.Task[None]]) -> dict[int, Change]:
+    """All events by their number, once no job is to be done any more."""
+    url = DatabaseURL.parse(database_url)
+    connection = pymysql.connect(
+        host=url.host, port=url.port, user=url.user, password=url.password, database=url.database, autocommit=True
+    )
+    with contextlib.closing(connection), connection.cursor() as cursor:
+        async with asyncio.timeout(DRAIN_SECONDS):
+            while True:
+                _raise_ended(following)
+                cursor.execute("SELECT COUNT(*) FROM jobs WHERE status IN ('COMPLETED', 'FAILED')")
+                if cursor.fetchone() == (jobs,):
+                    break
+                await asyncio.sleep(0.2)
+        cursor.execute("SELECT seq, job_id, from_status, to_status FROM job_event ORDER BY seq")
+        return {seq: (job, before, after) for seq, job, before, after in cursor.fetchall()}
+
+
+def _raise_ended(following: Sequence[asyncio.Task[None]]) -> None:
+    """A subscriber that breaks is a defect of the test."""
+    for task in following:
+        if task.done():
+            task.result()
