@@ -30,11 +30,9 @@ class Redactor:
 
     def __init__(self, keys: Iterable[str]) -> None:
         self._keys = frozenset(map(_plain, keys)) - {""}
-        names = "|".join(r"[\W_]?".join(map(re.escape, key)) for key in sorted(self._keys)) or r"(?!)"
-        self._mention = re.compile(names, re.IGNORECASE)
+        names = "|".join(r"[-_ .]?".join(map(re.escape, key)) for key in sorted(self._keys)) or r"(?!)"
         self._pair = re.compile(
-            rf"(?:(?P<quote>\\{{0,8}}[\"'])|(?<![^\W_]))(?:{names})(?(quote)(?P=quote))"
-            r"[ \t]{0,8}(?:[:=]{1,2}>?)[ \t]{0,8}",
+            rf"(?<![^\W_])(?:{names})(?P<quote>\\{{0,8}}[\"'])?[ \t]{{0,8}}[:=]{{1,2}}>?[ \t]{{0,8}}",
             re.IGNORECASE,
         )
 
@@ -44,13 +42,14 @@ class Redactor:
 
     def json(self, text: str) -> str:
         """``text``, which is JSON, without the values of secret keys at any depth, and those inside its strings."""
-        if not self._keys or not ("\\u" in text or self._mention.search(text)):
+        if not self._keys or not ("\\u" in text or self._is_mentioned(text)):
             return text
         pieces: list[str] = []
         done = position = 0
         while found := _STRING.search(text, position):
             position = found.end()
-            word = json.loads(found["string"])
+            string = found["string"]
+            word = json.loads(string) if "\\" in string else string[1:-1]
             if found["colon"] is None:
                 shown = self.text(word)
                 if shown != word:
@@ -63,6 +62,8 @@ class Redactor:
 
     def text(self, text: str) -> str:
         """``text``, which is for people, without what follows a secret key."""
+        if not self._is_mentioned(text):
+            return text
         pieces: list[str] = []
         done = position = 0
         while found := self._pair.search(text, position):
@@ -74,6 +75,11 @@ class Redactor:
             pieces += text[done:position], f"{quote}{REDACTED}{quote}"
             done = position = end
         return "".join((*pieces, text[done:])) if pieces else text
+
+    def _is_mentioned(self, text: str) -> bool:
+        """Whether a secret key stands anywhere in ``text``: this is asked of everything, so it must be quick."""
+        plain = _plain(text)
+        return any(key in plain for key in self._keys)
 
     def value(self, value: Any) -> Any:
         """A copy of a Python value without the values of secret keys; texts in it are searched too."""
@@ -92,7 +98,7 @@ class Redactor:
 
 
 def _plain(key: str) -> str:
-    return re.sub(r"[\W_]+", "", key).casefold()
+    return key.casefold().replace("_", "").replace("-", "").replace(" ", "").replace(".", "")
 
 
 def _json_value_end(text: str, start: int) -> int:
