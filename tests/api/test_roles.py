@@ -7,6 +7,7 @@ The operations are read off the schema, so that a new one is part of the matrix 
 from __future__ import annotations
 
 import contextlib
+import io
 import sqlite3
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -220,6 +221,19 @@ async def test_what_is_open_without_a_key(
 ) -> None:
     async with session.get(guarded.url + path, headers={"accept": accept}) as response:
         assert response.status == status
+
+
+@pytest.mark.parametrize("size", [1_000, 1_000_000, 5_000_000])
+async def test_a_body_without_a_key_is_not_read_and_the_connection_goes_on(
+    size: int, guarded: ServerProcess, session: aiohttp.ClientSession
+) -> None:
+    url = f"{guarded.url}/graphql"
+    for _ in range(3):
+        async with session.post(
+            url, data=io.BytesIO(b"x" * size), headers={"content-type": "application/json"}
+        ) as response:
+            assert response.status == 401
+        assert (await by_post(session, url, KEYS["viewer"], "{ version }", {})).code is None
 
 
 async def test_no_key_reaches_the_log(guarded: ServerProcess, session: aiohttp.ClientSession) -> None:
