@@ -59,17 +59,20 @@ class Admission:
     def __init__(self, keys: Keys) -> None:
         self._keys = keys
 
-    def request(self, connection: HTTPConnection) -> ApiKey:
+    def request(self, request: HTTPConnection) -> ApiKey:
         """The caller of an HTTP request."""
-        return self._find(connection.headers.get("authorization"))
+        return self._admit(request, request.headers.get("authorization"))
 
     def socket(self, websocket: WebSocket, payload: Mapping[str, Any]) -> ApiKey:
-        """The caller on a socket: it stays who it was when it was admitted, or loses the socket."""
-        admitted: ApiKey | None = getattr(websocket.state, "key", None)
+        """The caller on a socket; the payload of ``connection_init`` goes before the header of the upgrade request."""
+        given = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
+        return self._admit(websocket, websocket.headers.get("authorization") if given is None else given)
+
+    def _admit(self, connection: HTTPConnection, authorization: object) -> ApiKey:
+        """A caller stays who it was when it was first admitted, as long as its key is valid and has the same role."""
+        admitted: ApiKey | None = getattr(connection.state, "key", None)
         if admitted is None:
-            given = next((value for name, value in payload.items() if name.lower() == "authorization"), None)
-            admitted = self._find(websocket.headers.get("authorization") if given is None else given)
-            websocket.state.key = admitted
+            admitted = connection.state.key = self._find(authorization)
         elif admitted not in self._keys:
             raise Unauthenticated("This API key was revoked, or its role has changed; connect again.")
         return admitted

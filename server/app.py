@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -25,6 +26,7 @@ from server.rate_limit import RateLimit
 from server.transport.documents import Check
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.limits import Limits
 from server.transport.requests import BadRequest
 from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
@@ -61,15 +63,21 @@ def only_for(
 
 
 def build_app(application: Application) -> Starlette:
-    """The ASGI application around ``application``, which it starts and stops."""
+    """The ASGI application around ``application``, which it starts and stops.
+
+    ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
+    """
+    settings = application.settings
     schema = build_schema()
     checks: list[Check] = [RoleCheck(schema._schema)]
-    if application.settings.rate_limit is not None:
-        checks.append(RateLimit(application.settings.rate_limit, lambda _asked: 1))
+    if settings.rate_limit is not None:
+        checks.append(RateLimit(settings.rate_limit, lambda asked: executor.costs.cost_of(asked)))
     executor = Executor(
         schema,
         new_request_id=lambda: secrets.token_hex(8),
         checks=checks,
+        limits=Limits(cost=settings.max_cost),
+        with_introspection=settings.introspection,
         sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
         event_context=OperationContext.afresh,
     )
@@ -84,10 +92,12 @@ def build_app(application: Application) -> Starlette:
     def socket_context(socket: WebSocket, payload: Mapping[str, Any]) -> OperationContext:
         return context_of(admission.socket(socket, payload))
 
-    http = GraphQLHTTP(executor, context_for=request_context, page=graphiql_page)
-    websocket = GraphQLWebSocket(executor, context_for=socket_context)
+    most = settings.max_body_bytes
+    http = GraphQLHTTP(executor, context_for=request_context, page=graphiql_page, max_body_bytes=most)
+    websocket = GraphQLWebSocket(executor, context_for=socket_context, max_message_bytes=most)
     if application.key_file is not None:
         application.key_file.listen(websocket.readmit)
+        application.key_file.listen(http.streams.readmit)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -105,13 +115,16 @@ def build_app(application: Application) -> Starlette:
     async def index(request: Request) -> Response:
         return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
 
+    async def end_streams() -> None:
+        await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await application.start()
         try:
             yield
         finally:
-            await websocket.shutdown()
+            await end_streams()
             await application.stop()
 
     routes: list[BaseRoute] = [
@@ -129,4 +142,6 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.show), methods=["GET"]),
         ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.end_streams = end_streams
+    return app

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -59,6 +60,25 @@ async def by_get(
 
 def _outcome(response: aiohttp.ClientResponse, answer: dict[str, Any]) -> Outcome:
     return Outcome(_code(answer.get("errors")), response.status, response.headers, answer)
+
+
+async def by_event_stream(
+    session: aiohttp.ClientSession, url: str, key: str | None, query: str, variables: dict[str, Any]
+) -> Outcome:
+    """One operation; a subscription counts as begun when nothing was refused before its first comment or event."""
+    headers = {"content-type": JSON, "accept": "text/event-stream", **authorization(key)}
+    body = orjson.dumps({"query": query, "variables": variables})
+    async with session.post(url, data=body, headers=headers) as response:
+        if response.content_type != "text/event-stream":
+            return _outcome(response, orjson.loads(await response.read()))
+        assert response.status == 200
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(0.3 if query.startswith("subscription") else PATIENCE_SECONDS):
+                async for line in response.content:
+                    if line.startswith(b"data: "):
+                        answer = orjson.loads(line.removeprefix(b"data: "))
+                        return Outcome(_code(answer.get("errors")), answer=answer)
+        return Outcome(None)
 
 
 async def by_websocket(

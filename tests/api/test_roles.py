@@ -24,7 +24,7 @@ from graphql import (
     is_leaf_type,
     is_required_argument,
 )
-from keyed import CALLERS, KEYS, SETTING, Send, by_get, by_post, by_websocket
+from keyed import CALLERS, KEYS, SETTING, Send, by_event_stream, by_get, by_post, by_websocket
 from launching import launching
 from processes import ServerProcess
 from test_commands import CONTRACT
@@ -61,6 +61,7 @@ TRANSPORTS: dict[str, tuple[Send, tuple[str, ...]]] = {
     "POST": (by_post, ("query", "mutation")),
     "GET": (by_get, ("query",)),
     "websocket": (by_websocket, ("query", "mutation", "subscription")),
+    "events": (by_event_stream, ("query", "mutation", "subscription")),
 }
 
 
@@ -125,14 +126,16 @@ async def test_the_matrix(
         if code is not None:
             outcome = await send(session, url, CALLERS[caller], query, variables)
             found.append((query, outcome.code))
-            if transport != "websocket":
+            if transport in ("POST", "GET"):
                 assert outcome.status == {"UNAUTHENTICATED": 401, "FORBIDDEN": 403}[code]
                 assert outcome.answer is not None
                 assert "data" not in outcome.answer
                 assert outcome.headers is not None
                 assert (outcome.headers.get("www-authenticate") == "Bearer") is (code == "UNAUTHENTICATED")
             elif code == "UNAUTHENTICATED":
-                assert outcome.status == 4403
+                assert outcome.status == (4403 if transport == "websocket" else 401)
+            elif transport == "events":
+                assert "data" not in (outcome.answer or {})
     assert found == [(query, code) for code, query, _ in rows if code is not None]
     assert everything(with_objects) == before
     for code, query, variables in rows:
