@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import aiohttp
 import pytest
 from client import WATCH, Stream
 from eventually import eventually
-from keyed import KEYS, by_post, keyed_socket
+from keyed import KEYS, authorization, by_post, keyed_socket
 from launching import launching
 from processes import ServerProcess
 
@@ -69,6 +70,29 @@ async def test_a_changed_key_loses_its_sockets(
     server_of_file.wait_for("websocket.closed", where=lambda line: line["code"] == 4403)
     outcome = await by_post(session, url, KEYS["viewer"], "{ version }", {})
     assert outcome.code == ("UNAUTHENTICATED" if KEYS["viewer"] not in key_file.read_text() else None)  # noqa: ASYNC240
+
+
+async def test_a_revoked_key_loses_its_event_streams(
+    server_of_file: ServerProcess, key_file: Path, session: aiohttp.ClientSession
+) -> None:
+    url = f"{server_of_file.url}/graphql"
+    body = {"query": WATCH % "id"}
+
+    def stream(role: str) -> Any:
+        headers = {"accept": "text/event-stream", **authorization(KEYS[role])}
+        return session.post(url, json=body, headers=headers)
+
+    async with stream("viewer") as mine, stream("admin") as other:
+        assert (mine.status, other.status) == (200, 200)
+        key_file.write_text(lines().replace(KEYS["viewer"], "another-key-0123456789"))  # noqa: ASYNC240
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert b"event: complete" not in await mine.read()  # clients connect again, and are told
+        server_of_file.wait_for("stream.closed")
+        line = asyncio.ensure_future(other.content.readline())
+        while not line.done():
+            await by_post(session, url, KEYS["admin"], CREATE, {"input": {"taskName": "simulate"}})
+            await asyncio.wait([line], timeout=0.05)
+        assert await line == b"event: next\n"
 
 
 async def each_sees_a_job(session: aiohttp.ClientSession, url: str, streams: list[Stream]) -> int:
