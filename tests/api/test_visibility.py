@@ -111,7 +111,9 @@ async def test_lists_and_schedules(role: str, leaky: ServerProcess, session: aio
     payload = {"password": SECRET, "n": 1, "fail": False}
     given = {"name": name, "taskName": "leak", "cron": "@yearly", "payload": payload}
     await data(session, leaky, "operator", create, input=given)
-    query = f"{{ jobs {{ nodes {{ {FIELDS} }} edges {{ node {{ {FIELDS} }} }} }} schedules {{ name payload }} }}"
+    fields = FIELDS.replace("logs {", "logs(first: 5) {")
+    jobs = f"jobs(first: 3) {{ nodes {{ {fields} }} edges {{ node {{ {fields} }} }} }}"
+    query = f"{{ {jobs} schedules {{ name payload }} }}"
     found = await data(session, leaky, role, query)
     [schedule] = [each for each in found["schedules"] if each["name"] == name]
     assert schedule["payload"] == {**payload, "password": "[redacted]" if role == "viewer" else SECRET}
