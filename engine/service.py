@@ -48,6 +48,8 @@ class Service:
     name = "service"
     interval_seconds = 1.0
     jitter = 0.1
+    is_vital = True
+    """Whether a process in which this loop fails should be sent no clients."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()

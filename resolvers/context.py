@@ -19,7 +19,9 @@ from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
+from models.enums import Role
 from resolvers.logs import log_connection, log_query
+from resolvers.redaction import Redactor
 from schema.logs import JobLogConnection
 
 Key = TypeVar("Key")
@@ -144,14 +146,27 @@ class OperationLoaders:
 
 @dataclass(slots=True)
 class OperationContext:
-    """What ``info.context`` is."""
+    """What ``info.context`` is.
+
+    Attributes:
+        role: what the caller may do, and all that decides on what is shown.
+        caller: the name of the caller's key; for accounts and logs, never for what is shown.
+    """
 
     engine: Engine
     loaders: OperationLoaders
+    role: Role
+    caller: str
+    redactor: Redactor
 
     @classmethod
-    def of(cls, engine: Engine) -> OperationContext:
-        return cls(engine, OperationLoaders(engine.reads, engine.schedules, engine.waiting))
+    def of(cls, engine: Engine, role: Role, caller: str, redactor: Redactor) -> OperationContext:
+        loaders = OperationLoaders(engine.reads, engine.schedules, engine.waiting)
+        return cls(engine, loaders, role, caller, redactor)
+
+    def afresh(self) -> OperationContext:
+        """One of the same role in which nothing is loaded yet; subscribers share it, so it names no caller."""
+        return self.of(self.engine, self.role, "", self.redactor)
 
     def cancel(self) -> None:
         """The operation was stopped: so is what it started."""

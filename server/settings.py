@@ -9,15 +9,16 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import ConfigurationError
 from models.connection import DatabaseURL
 from server.client.address import NAMES as CLIENT_NAMES
+from server.keys import ApiKey, parse_list
 
 PREFIX = "SIGNALBOX_"
 
@@ -47,6 +48,28 @@ class Settings(BaseSettings):
         None,
         validation_alias="SMTP_URL",
         description="for `email.send`: `smtp://user:password@host:587/?starttls=true`",
+    )
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+        (),
+        validation_alias="SIGNALBOX_API_KEYS",
+        description="`name:role:key,...` with the roles viewer, operator and admin; without keys everyone is an admin, "
+        "and it listens on loopback alone",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        validation_alias="SIGNALBOX_API_KEYS_FILE",
+        description="a file with more of them, one a line, read again when it changes",
+    )
+    rate_limit: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="SIGNALBOX_RATE_LIMIT",
+        description="points of cost that each key may spend a minute, in each process",
+    )
+    redact: str = Field(
+        "password,secret,token,authorization,api_key",
+        validation_alias="SIGNALBOX_REDACT",
+        description="keys, at any depth, whose values viewers see as `[redacted]`, and the server's log never has",
     )
     unknown_task: Literal["simulate", "reject"] = Field(
         "reject",
@@ -105,6 +128,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, dotenv_settings
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return parse_list(value) if isinstance(value, str) else value
+
+    @field_validator("api_keys_file", "rate_limit", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
@@ -122,6 +155,11 @@ class Settings(BaseSettings):
     def database(self) -> DatabaseURL:
         """Where the jobs are kept."""
         return DatabaseURL.parse(self.database_url.get_secret_value())
+
+    @property
+    def redacted_keys(self) -> list[str]:
+        """The keys whose values are secrets."""
+        return [each.strip() for each in self.redact.split(",") if each.strip()]
 
     @property
     def allowed_hosts(self) -> list[str]:

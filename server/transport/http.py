@@ -52,11 +52,11 @@ class GraphQLHTTP:
         self._context_for = context_for
         self._page = page
         self._max_body_bytes = max_body_bytes
-        self._streams = EventStreams(keep_alive_seconds=keep_alive_seconds)
+        self.streams = EventStreams(keep_alive_seconds=keep_alive_seconds)
 
     async def shutdown(self) -> None:
         """End the streams of subscriptions; a server waits for its connections before it stops."""
-        await self._streams.shutdown()
+        await self.streams.shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
@@ -75,10 +75,11 @@ class GraphQLHTTP:
             accept = request.headers.getlist("accept")
             wish = "never" if request.method == "HEAD" else stream_wish(accept)
             media_type = JSON if wish == "always" else negotiate(accept)
+            context = self._context_for(request)  # first: who may not come in need not be listened to
             asked = await read_request(request, self._max_body_bytes)
-            context = self._context_for(request)
             if wish != "never" and self._executor.is_subscription(asked):
-                return self._streams.stream(self._executor.subscribe(asked, context))
+                responses = self._executor.subscribe(asked, context)
+                return self.streams.stream(responses, readmit=lambda: self._context_for(request))
             outcome = await self._executor.execute(asked, context, allow_mutation=request.method == "POST")
         except BadRequest as error:
             return _encoded(self._executor.refuse(error), media_type, error.status, error.headers)

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable, Collection
 
 import structlog
 from starlette.types import Receive, Scope, Send
@@ -43,12 +43,14 @@ class EventStreams:
 
     def __init__(self, *, keep_alive_seconds: float = 12.0) -> None:
         self.keep_alive_seconds = keep_alive_seconds
-        self.is_closing = asyncio.Event()
+        self.is_shut_down = False
         self._streams: set[EventStream] = set()
 
-    def stream(self, responses: AsyncGenerator[GraphQLResponse, None]) -> EventStream:
-        """The HTTP response that carries ``responses``."""
-        return EventStream(self, responses)
+    def stream(
+        self, responses: AsyncGenerator[GraphQLResponse, None], *, readmit: Callable[[], object] = lambda: None
+    ) -> EventStream:
+        """The HTTP response that carries ``responses``. ``readmit`` raises once its client would not be admitted."""
+        return EventStream(self, responses, readmit)
 
     def add(self, stream: EventStream) -> None:
         self._streams.add(stream)
@@ -58,26 +60,55 @@ class EventStreams:
 
     async def shutdown(self) -> None:
         """End every stream, and wait until its source has ended."""
-        self.is_closing.set()
-        await asyncio.gather(*(stream.ended.wait() for stream in tuple(self._streams)))
+        self.is_shut_down = True
+        await self._end(tuple(self._streams))
+
+    async def readmit(self) -> None:
+        """End the streams of clients that would not be admitted now, and wait until their sources have ended."""
+        refused = [stream for stream in self._streams if not stream.is_admitted()]
+        if refused:
+            log.info("sse.closed", streams=len(refused), reason="no longer admitted")
+        await self._end(refused)
+
+    async def _end(self, streams: Collection[EventStream]) -> None:
+        for stream in streams:
+            stream.is_closing.set()
+        await asyncio.gather(*(stream.ended.wait() for stream in streams))
 
 
 class EventStream:
     """One client's stream, an ASGI application."""
 
-    def __init__(self, streams: EventStreams, responses: AsyncGenerator[GraphQLResponse, None]) -> None:
+    def __init__(
+        self,
+        streams: EventStreams,
+        responses: AsyncGenerator[GraphQLResponse, None],
+        readmit: Callable[[], object],
+    ) -> None:
         self.ended = asyncio.Event()
+        self.is_closing = asyncio.Event()
+        self._readmit = readmit
         self._streams = streams
         self._responses = responses
         self._sending = asyncio.Lock()
 
+    def is_admitted(self) -> bool:
+        """Whether its client may still have it."""
+        try:
+            self._readmit()
+        except Exception:  # noqa: BLE001 (whatever it is, the client is told when it connects again)
+            return False
+        return True
+
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self._streams.add(self)
+        if self._streams.is_shut_down:
+            self.is_closing.set()
         headers = [(name.lower().encode(), value.encode()) for name, value in EVENT_STREAM_HEADERS.items()]
         tasks: list[asyncio.Task[object]] = []
         try:
             await send({"type": "http.response.start", "status": 200, "headers": headers})
-            works = (self._carry(send), self._keep_alive(send), _is_gone(receive), self._streams.is_closing.wait())
+            works = (self._carry(send), self._keep_alive(send), _is_gone(receive), self.is_closing.wait())
             tasks += [asyncio.create_task(work) for work in works]
             await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

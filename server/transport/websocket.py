@@ -89,6 +89,10 @@ class GraphQLWebSocket:
         await asyncio.gather(*(connection.close(1012, "Service restart") for connection in connections))
         await asyncio.gather(*(connection.ended.wait() for connection in connections))
 
+    async def readmit(self) -> None:
+        """Ask ``context_for`` again about every client that was admitted; who is refused now loses the socket."""
+        await asyncio.gather(*(connection.readmit() for connection in tuple(self._connections)))
+
     def _is_welcome(self, websocket: WebSocket) -> bool:
         origin = websocket.headers.get("origin")
         if origin is None or origin.lower().rstrip("/") in self._allowed_origins:
@@ -161,6 +165,17 @@ class _Connection:
         except (WebSocketDisconnect, RuntimeError):
             pass  # the client was faster
 
+    async def readmit(self) -> None:
+        """Close with 4403, and end all operations at once, if the client would not be admitted now."""
+        if self._init_payload is None or self._is_closed:
+            return
+        try:
+            self._admit(self._init_payload)
+        except _Violation as violation:
+            log.info("websocket.closed", code=violation.code, reason=violation.reason)
+            await self.close(violation.code, violation.reason)
+            await self._end_tasks()
+
     async def _end_tasks(self) -> None:
         self._is_closed = True
         tasks = tuple(self._tasks)
@@ -211,6 +226,13 @@ class _Connection:
     async def _initialise(self, payload: Mapping[str, Any]) -> None:
         if self._init_payload is not None:
             raise _Violation(4429, "Too many initialisation requests")
+        self._admit(payload)
+        self._init_payload = payload
+        self._patience.reschedule(None)
+        await self._send('{"type":"connection_ack"}')
+        self._start(self._ping())
+
+    def _admit(self, payload: Mapping[str, Any]) -> None:
         try:
             self._endpoint.context_for(self._websocket, payload)
         except Exception as error:  # noqa: BLE001 (a refusal, or a defect that is masked and logged)
@@ -219,10 +241,6 @@ class _Connection:
             if extensions["code"] == "INTERNAL":
                 raise _Violation(1013, f"{refusal['message']} ({extensions['requestId']})") from None
             raise _Violation(4403, refusal["message"]) from None
-        self._init_payload = payload
-        self._patience.reschedule(None)
-        await self._send('{"type":"connection_ack"}')
-        self._start(self._ping())
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
         if self._init_payload is None:
