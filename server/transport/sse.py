@@ -67,7 +67,7 @@ class EventStreams:
         """End the streams of clients that would not be admitted now, and wait until their sources have ended."""
         refused = [stream for stream in self._streams if not stream.is_admitted()]
         if refused:
-            log.info("sse.closed", streams=len(refused), reason="no longer admitted")
+            log.info("stream.closed", streams=len(refused), reason="no longer admitted")
         await self._end(refused)
 
     async def _end(self, streams: Collection[EventStream]) -> None:
@@ -139,7 +139,7 @@ class EventStream:
                     await self._send(send, COMMENT)
                 await asyncio.sleep(interval)
         except TimeoutError:
-            log.info("sse.stalled")
+            log.info("stream.stalled")
 
     async def _send(self, send: Send, text: bytes) -> None:
         async with self._sending:
