@@ -19,7 +19,7 @@ from typing import Any
 import aiohttp
 
 TABLES = (
-    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery"),
+    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
     *("schedule_firing", "schedule", "worker", "task", "jobs"),
 )
 ROOT = Path(__file__).parents[1]

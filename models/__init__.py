@@ -14,7 +14,7 @@ from models.job import Job, JobTag
 from models.log import JobLog
 from models.schedule import Schedule, ScheduleFiring
 from models.task import Task
-from models.webhook import WebhookDelivery, WebhookTry
+from models.webhook import WebhookCircuit, WebhookDelivery, WebhookEndpoint, WebhookTry
 from models.worker import Worker
 
 __all__ = [
@@ -31,7 +31,9 @@ __all__ = [
     "Schedule",
     "ScheduleFiring",
     "Task",
+    "WebhookCircuit",
     "WebhookDelivery",
+    "WebhookEndpoint",
     "WebhookEvent",
     "WebhookTry",
     "Worker",

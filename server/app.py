@@ -19,6 +19,7 @@ from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
 from server.wiring import Application
@@ -37,7 +38,12 @@ class Assets(StaticFiles):
 
 def build_app(application: Application) -> Starlette:
     """The ASGI application around ``application``, which it starts and stops."""
-    executor = Executor(build_schema(), new_request_id=lambda: secrets.token_hex(8))
+    executor = Executor(
+        build_schema(),
+        new_request_id=lambda: secrets.token_hex(8),
+        sharing=Sharing(key_of=lambda _context: "everyone", position_of=lambda change: change.seq),
+        event_context=lambda _context: OperationContext.of(application.engine),
+    )
 
     def context_for(_connection: Any, *_rest: Any) -> OperationContext:
         return OperationContext.of(application.engine)

@@ -31,7 +31,7 @@ MARIADB_VARIABLE = "SIGNALBOX_TEST_MARIADB_URL"
 MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
 START_SECONDS = 60.0
 TABLES = (
-    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery"),
+    *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
     *("schedule_firing", "schedule", "worker", "task", "jobs"),
 )
 OpenStore = Callable[..., Awaitable[Store]]

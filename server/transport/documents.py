@@ -43,6 +43,17 @@ class Document:
     errors: tuple[GraphQLError, ...] | None = None
     notes: dict[Any, Any] = field(default_factory=dict)
 
+    @property
+    def parsed(self) -> DocumentNode:
+        """The document, where it is one.
+
+        Raises:
+            TypeError: the text is no GraphQL.
+        """
+        if self.ast is None:
+            raise TypeError("a text that is no GraphQL has no document")
+        return self.ast
+
     def operation(self, name: str | None) -> OperationDefinitionNode | None:
         """The operation of this name; None where there is none, or where a name is needed to choose."""
         return None if self.ast is None else get_operation_ast(self.ast, name)

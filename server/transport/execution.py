@@ -12,28 +12,28 @@ from __future__ import annotations
 
 import inspect
 import re
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
 from typing import Any, cast
 
-import orjson
 import strawberry
 import structlog
 from graphql import (
-    DocumentNode,
     ExecutionResult,
     GraphQLError,
     OperationType,
     VariableDefinitionNode,
+    create_source_event_stream,
     execute,
-    subscribe,
+    execute_subscription_event,
 )
 from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
 from server.transport.documents import Asked, Check, Documents
 from server.transport.requests import BadRequest, GraphQLRequest
+from server.transport.responses import GraphQLResponse, encode
+from server.transport.sharing import Broadcasts, Sharing, Update, Write
 
 log = structlog.get_logger("signalbox.graphql")
 
@@ -43,28 +43,6 @@ MASK = "Something went wrong on our side; quote the request id to find it in the
 _INPUT_FIELD = re.compile(r"(?:include required|include unknown) field '(\w+)'")
 _INPUT_PATH = re.compile(r"has invalid (?:default )?value at [^:]*\.(\w+)(?:\[\d+\])*:")
 _ARGUMENT = re.compile(r"^(?:Unknown a|A)rgument '(?:[\w.]+\()?(\w+)")
-
-
-def encode(value: object) -> bytes:
-    """JSON of what a resolver returned; stored JSON goes through as ``orjson.Fragment``, never parsed again."""
-    return orjson.dumps(value)
-
-
-@dataclass(frozen=True, slots=True)
-class GraphQLResponse:
-    """One response, encoded once however many clients it goes to.
-
-    ``has_data`` is False where there is no ``data`` key: the operation was refused, or its source ended with an error.
-    """
-
-    body: bytes
-    has_data: bool
-    errors: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def code(self) -> str | None:
-        """The first error's code."""
-        return str(self.errors[0]["extensions"]["code"]) if self.errors else None
 
 
 class _Refused(Exception):
@@ -81,10 +59,18 @@ class Executor:
     Args:
         new_request_id: asked only when an error is masked.
         checks: each sees every valid request, in order, and may refuse it before anything is executed.
+        sharing: which subscriptions are executed once for all their subscribers; none by default.
+        event_context: the context in which one event of a subscription is executed, from that of the subscription.
     """
 
     def __init__(
-        self, schema: strawberry.Schema, *, new_request_id: Callable[[], str], checks: Sequence[Check] = ()
+        self,
+        schema: strawberry.Schema,
+        *,
+        new_request_id: Callable[[], str],
+        checks: Sequence[Check] = (),
+        sharing: Sharing | None = None,
+        event_context: Callable[[Any], Any] = lambda context: context,
     ) -> None:
         if schema.extensions or schema.directives:
             raise ConfigurationError("The schema has Strawberry extensions or directives; the executor runs neither.")
@@ -93,13 +79,16 @@ class Executor:
         self._executor_class = schema.execution_context_class
         self._documents = Documents(self._schema)
         self._checks = tuple(checks)
+        self._sharing = sharing or Sharing(lambda _context: None, lambda _event: None)
+        self._event_context = event_context
+        self.broadcasts = Broadcasts(self._updates, self._sharing)
 
     async def execute(self, request: GraphQLRequest, context: Any, *, allow_mutation: bool) -> GraphQLResponse:
         """Run a query or a mutation. Raises ``BadRequest``: 405 for a mutation that is not allowed, 400 for a
         subscription, which needs a transport that can carry more than one response."""
         try:
-            document, _ = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
-            return await self._run(document, request, context)
+            asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
+            return await self._run(asked)
         except _Refused as refused:
             return self._respond(None, refused.errors, has_data=False)
         except BadRequest:
@@ -107,20 +96,22 @@ class Executor:
         except Exception as error:  # noqa: BLE001 (a defect: masked, logged, and no reason to drop the connection)
             return self.refuse(error)
 
-    async def subscribe(self, request: GraphQLRequest, context: Any) -> AsyncGenerator[GraphQLResponse, None]:
+    async def subscribe(
+        self, request: GraphQLRequest, context: Any, write: Write | None = None
+    ) -> AsyncGenerator[GraphQLResponse, None]:
         """Any operation as the stream of its responses: one for a query or a mutation, many for a subscription.
 
         A response without data is the last. Use it inside ``aclosing``, so that the source ends when the client does.
+        Responses of a subscription that ``write`` takes are not yielded.
         """
         try:
-            document, kind = self._prepare(request, context, allow_mutation=True, allow_subscription=True)
-            if kind is OperationType.SUBSCRIPTION:
-                source = await self._source(document, request, context)
-                async with aclosing(source):
-                    async for result in source:
-                        yield self._respond(result.data, result.errors or (), has_data=True)
+            asked = self._prepare(request, context, allow_mutation=True, allow_subscription=True)
+            if asked.operation is not None and asked.operation.operation is OperationType.SUBSCRIPTION:
+                async with aclosing(self.broadcasts.stream(asked, write)) as responses:
+                    async for response in responses:
+                        yield response
             else:
-                yield await self._run(document, request, context)
+                yield await self._run(asked)
         except _Refused as refused:
             yield self._respond(None, refused.errors, has_data=False)
         except Exception as error:  # noqa: BLE001 (whatever the source raised ends this operation and nothing else)
@@ -132,7 +123,7 @@ class Executor:
 
     def _prepare(
         self, request: GraphQLRequest, context: Any, *, allow_mutation: bool, allow_subscription: bool
-    ) -> tuple[DocumentNode, OperationType | None]:
+    ) -> Asked:
         document = self._documents.parse(request.query)
         if document.ast is None:
             raise _Refused(document.errors or ())
@@ -149,41 +140,50 @@ class Executor:
         asked = Asked(document, operation, request, context)
         for check in self._checks:
             check(asked)
-        return document.ast, kind
+        return asked
 
-    async def _run(self, document: DocumentNode, request: GraphQLRequest, context: Any) -> GraphQLResponse:
+    async def _run(self, asked: Asked) -> GraphQLResponse:
         outcome = execute(
             self._schema,
-            document,
-            context_value=context,
-            variable_values=request.variables,
-            operation_name=request.operation_name,
+            asked.document.parsed,
+            context_value=asked.context,
+            variable_values=asked.request.variables,
+            operation_name=asked.request.operation_name,
             executor_class=self._executor_class,
             is_awaitable=optimized_is_awaitable,  # type: ignore[arg-type]  # typed as bool, not as TypeGuard
-            operation_extensions=request.extensions,
+            operation_extensions=asked.request.extensions,
         )
         result = await outcome if inspect.isawaitable(outcome) else outcome
         # Errors of fields have a path; errors of variables and of the operation's name have none.
         has_data = result.data is not None or any(error.path for error in result.errors or ())
         return self._respond(result.data, result.errors or (), has_data=has_data)
 
-    async def _source(
-        self, document: DocumentNode, request: GraphQLRequest, context: Any
-    ) -> AsyncGenerator[ExecutionResult, None]:
-        outcome = subscribe(
+    async def _updates(self, asked: Asked) -> AsyncGenerator[Update, None]:
+        """Execute a subscription: its source, and each of its events in a context of its own."""
+        operation = self._executor_class.build(
             self._schema,
-            document,
-            context_value=context,
-            variable_values=request.variables,
-            operation_name=request.operation_name,
-            executor_class=self._executor_class,
-            operation_extensions=request.extensions,
+            asked.document.parsed,
+            None,
+            asked.context,
+            asked.request.variables,
+            asked.request.operation_name,
+            operation_extensions=asked.request.extensions,
         )
-        source: AsyncIterator[ExecutionResult] | ExecutionResult
+        if isinstance(operation, list):
+            raise _Refused(operation)
+        outcome = create_source_event_stream(operation)
         source = await outcome if inspect.isawaitable(outcome) else outcome
         if isinstance(source, ExecutionResult):
             raise _Refused(source.errors or ())
-        return cast("AsyncGenerator[ExecutionResult, None]", source)
+        async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
+            async for event in events:
+                one = operation.build_per_event_executor(event)
+                one.context_value = self._event_context(asked.context)
+                result = execute_subscription_event(one)
+                result = await result if inspect.isawaitable(result) else result
+                yield Update(
+                    self._respond(result.data, result.errors or (), has_data=True), self._sharing.position_of(event)
+                )
 
     def _respond(self, data: Any, errors: Iterable[Exception], *, has_data: bool) -> GraphQLResponse:
         worded = self._word(errors)

@@ -12,8 +12,9 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.transport.execution import Executor, GraphQLResponse
+from server.transport.execution import Executor
 from server.transport.requests import JSON, MEBIBYTE, BadRequest, negotiate, read_request
+from server.transport.responses import GraphQLResponse
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (

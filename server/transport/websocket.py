@@ -17,8 +17,11 @@ import structlog
 from starlette.types import Message, Receive, Scope, Send
 from starlette.websockets import WebSocket, WebSocketDisconnect, WebSocketDisconnected
 
-from server.transport.execution import Executor, GraphQLResponse, encode
+from server.transport.direct import write_text_of
+from server.transport.execution import Executor
 from server.transport.requests import MEBIBYTE, BadRequest, GraphQLRequest, is_same_host, parse_json
+from server.transport.responses import GraphQLResponse, encode
+from server.transport.sharing import Write
 
 log = structlog.get_logger("signalbox.graphql")
 
@@ -200,7 +203,7 @@ class _Connection:
             refusal = self._endpoint.executor.refuse(error).errors[0]
             extensions = refusal["extensions"]
             if extensions["code"] == "INTERNAL":
-                raise _Violation(1011, f"{refusal['message']} ({extensions['requestId']})") from None
+                raise _Violation(1013, f"{refusal['message']} ({extensions['requestId']})") from None
             raise _Violation(4403, refusal["message"]) from None
         self._init_payload = payload
         self._patience.reschedule(None)
@@ -232,7 +235,8 @@ class _Connection:
 
     async def _run(self, operation_id: str, request: GraphQLRequest, payload: Mapping[str, Any]) -> None:
         last = f'{{"id":{encode(operation_id).decode()},"type":"complete"}}'
-        async with contextlib.aclosing(self._responses(request, payload)) as responses:
+        write = self._writer(operation_id)
+        async with contextlib.aclosing(self._responses(request, payload, write)) as responses:
             async for response in responses:
                 if not response.has_data:
                     last = _frame(operation_id, response)
@@ -242,8 +246,20 @@ class _Connection:
         self._operations.pop(operation_id, None)
         await self._send(last)
 
+    def _writer(self, operation_id: str) -> Write | None:
+        """What writes an operation's responses at once, where the server can do that."""
+        write_text = write_text_of(self._websocket.scope)
+        if write_text is None:
+            return None
+        head = b'{"id":' + encode(operation_id) + b',"type":"next","payload":'
+
+        def write(response: GraphQLResponse) -> bool:
+            return not self._is_closed and response.has_data and write_text(head, response.body, b"}")
+
+        return write
+
     async def _responses(
-        self, request: GraphQLRequest, payload: Mapping[str, Any]
+        self, request: GraphQLRequest, payload: Mapping[str, Any], write: Write | None
     ) -> AsyncGenerator[GraphQLResponse, None]:
         executor = self._endpoint.executor
         try:
@@ -251,7 +267,7 @@ class _Connection:
         except Exception as error:  # noqa: BLE001 (the key may have been revoked since the socket was opened)
             yield executor.refuse(error)
             return
-        async with contextlib.aclosing(executor.subscribe(request, context)) as responses:
+        async with contextlib.aclosing(executor.subscribe(request, context, write)) as responses:
             async for response in responses:
                 yield response
 
@@ -265,7 +281,7 @@ class _Connection:
                     await self._send('{"type":"ping"}')
         except TimeoutError:
             log.info("websocket.stalled")
-            await self.close(1008, "The client does not read")
+            await self.close(1013, "The client does not read")
 
     async def _send(self, text: str) -> None:
         async with self._sending:

@@ -187,11 +187,11 @@ async def test_4403_when_the_client_is_refused(server: Server) -> None:
         assert await client.closed() == (4403, "This key is unknown.")
 
 
-async def test_1011_when_admission_breaks(server: Server, log: LogCapture) -> None:
+async def test_1013_when_admission_breaks(server: Server, log: LogCapture) -> None:
     server.world.refusal = RuntimeError("the password is 1234")
     async with opened(server) as client:
         await client.send(type="connection_init")
-        assert await client.closed() == (1011, f"{MASK} (request-1)")
+        assert await client.closed() == (1013, f"{MASK} (request-1)")
     assert log.entries[0]["request_id"] == "request-1"
 
 
