@@ -24,6 +24,7 @@ from server.app import build_app
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
+from server.transport.leaving import LeavingHTTPProtocol
 from server.version import VERSION
 from server.wiring import Application, build, lacking_migrations, migrate_now
 
@@ -99,6 +100,7 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=LeavingHTTPProtocol,
         ws=DirectWebSocketProtocol,
         ws_per_message_deflate=False,  # of each socket's own: an event to a thousand would be compressed as often
         ws_max_size=2**20,
