@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,6 +20,7 @@ from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.limits import Limits
 from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
@@ -37,10 +39,15 @@ class Assets(StaticFiles):
 
 
 def build_app(application: Application) -> Starlette:
-    """The ASGI application around ``application``, which it starts and stops."""
+    """The ASGI application around ``application``, which it starts and stops.
+
+    ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
+    """
     executor = Executor(
         build_schema(),
         new_request_id=lambda: secrets.token_hex(8),
+        limits=Limits(cost=application.settings.max_cost),
+        with_introspection=application.settings.introspection,
         sharing=Sharing(key_of=lambda _context: "everyone", position_of=lambda change: change.seq),
         event_context=lambda _context: OperationContext.of(application.engine),
     )
@@ -48,8 +55,9 @@ def build_app(application: Application) -> Starlette:
     def context_for(_connection: Any, *_rest: Any) -> OperationContext:
         return OperationContext.of(application.engine)
 
-    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page)
-    websocket = GraphQLWebSocket(executor, context_for=context_for)
+    most = application.settings.max_body_bytes
+    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page, max_body_bytes=most)
+    websocket = GraphQLWebSocket(executor, context_for=context_for, max_message_bytes=most)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -66,13 +74,16 @@ def build_app(application: Application) -> Starlette:
     async def index(request: Request) -> Response:
         return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
 
+    async def end_streams() -> None:
+        await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
+
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         await application.start()
         try:
             yield
         finally:
-            await websocket.shutdown()
+            await end_streams()
             await application.stop()
 
     routes: list[BaseRoute] = [
@@ -90,4 +101,6 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
         ]
-    return Starlette(routes=routes, lifespan=lifespan)
+    app = Starlette(routes=routes, lifespan=lifespan)
+    app.state.end_streams = end_streams
+    return app

@@ -103,11 +103,11 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         http=LeavingHTTPProtocol,
         ws=DirectWebSocketProtocol,
         ws_per_message_deflate=False,  # of each socket's own: an event to a thousand would be compressed as often
-        ws_max_size=2**20,
+        ws_max_size=application.settings.max_body_bytes,
         timeout_graceful_shutdown=int(grace) + 5,
         server_header=False,
     )
-    server = Server(config, application)
+    server = Server(config, app, application)
     try:
         server.run()
     except SystemExit:  # with uvicorn's own code: the port is taken, say
@@ -119,8 +119,9 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
 class Server(uvicorn.Server):
     """uvicorn's server; it says when it is ready, and a second signal ends the grace period."""
 
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: uvicorn.Config, app: Starlette, application: Application) -> None:
         super().__init__(config)
+        self._app = app
         self._application = application
 
     async def startup(self, sockets: Any = None) -> None:
@@ -138,6 +139,11 @@ class Server(uvicorn.Server):
             slots=application.worker.slots if application.worker else 0,
             tasks=len(application.registry),
         )
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        # uvicorn waits for its requests first, and a stream is a request that does not end by itself
+        await self._app.state.end_streams()
+        await super().shutdown(sockets=sockets)
 
     def handle_exit(self, sig: int, frame: Any) -> None:
         # Not uvicorn's own: that one raises the signal once more at the end, and the exit code would not be 0.

@@ -15,6 +15,7 @@ from graphql import (
     DocumentNode,
     GraphQLError,
     GraphQLSchema,
+    NoSchemaIntrospectionCustomRule,
     OperationDefinitionNode,
     get_operation_ast,
     parse,
@@ -24,10 +25,11 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from engine.errors import SignalboxError
 from server.transport.requests import GraphQLRequest
 
 # Built once: a list made for each request would be a new one to whatever remembers what it has validated.
-_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 MAX_CHARACTERS = 8_000_000
 """So much text of documents is kept; a parsed one takes some twenty times its text."""
@@ -40,7 +42,7 @@ class Document:
 
     text: str
     ast: DocumentNode | None
-    errors: tuple[GraphQLError, ...] | None = None
+    errors: tuple[Exception, ...] | None = None
     notes: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -75,31 +77,54 @@ Check = Callable[[Asked], None]
 
 
 class Documents:
-    """The documents of late, the least recently used given up first."""
+    """The documents of late, the least recently used given up first.
 
-    def __init__(self, schema: GraphQLSchema, *, max_characters: int = MAX_CHARACTERS) -> None:
+    Args:
+        parse: reads a text. What it raises is what is wrong with the text.
+        check_shape: refuses, by raising, a document that is not worth validating.
+        with_introspection: whether clients may ask for the schema, and are told of names like those they mistyped.
+    """
+
+    def __init__(
+        self,
+        schema: GraphQLSchema,
+        *,
+        parse: Callable[[str], DocumentNode] = parse,
+        check_shape: Callable[[DocumentNode], None] = lambda _document: None,
+        with_introspection: bool = True,
+        max_characters: int = MAX_CHARACTERS,
+    ) -> None:
         self._schema = schema
+        self._parse = parse
+        self._check_shape = check_shape
+        self._rules = RULES if with_introspection else (*RULES, NoSchemaIntrospectionCustomRule)
+        self._hide_suggestions = not with_introspection
         self._max_characters = max_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
 
     def parse(self, text: str) -> Document:
-        """The document of ``text``; not yet validated if it is new. One that is no GraphQL has errors and no AST."""
+        """The document of ``text``; not yet validated if it is new. One that cannot be read has errors and no AST."""
         document = self._kept.get(text)
         if document is not None:
             self._kept.move_to_end(text)
             return document
         try:
-            document = Document(text, parse(text))
-        except GraphQLError as error:
+            document = Document(text, self._parse(text))
+        except (GraphQLError, SignalboxError) as error:
             return Document(text, None, (error,))
+        try:
+            self._check_shape(document.parsed)
+        except SignalboxError as error:
+            document.errors = (error,)
         self._keep(document)
         return document
 
-    def validate(self, document: Document) -> tuple[GraphQLError, ...]:
+    def validate(self, document: Document) -> tuple[Exception, ...]:
         """What is wrong with ``document``."""
         if document.errors is None and document.ast is not None:
-            document.errors = tuple(validate(self._schema, document.ast, _RULES))
+            found = validate(self._schema, document.ast, self._rules, hide_suggestions=self._hide_suggestions)
+            document.errors = tuple(found)
         return document.errors or ()
 
     def _keep(self, document: Document) -> None:

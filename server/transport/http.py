@@ -1,20 +1,25 @@
 """GraphQL over HTTP: one operation a request, and the page for people who open the URL in a browser.
 
+Clients that accept an event stream get subscriptions as one, and everything if they accept nothing else.
+
 It chooses status and media type; what is legal is decided in ``requests``, what goes wrong is worded in ``execution``.
 """
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
+from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from server.transport.execution import Executor
-from server.transport.requests import JSON, MEBIBYTE, BadRequest, negotiate, read_request
+from server.transport.execution import Executor, method_not_allowed
+from server.transport.requests import JSON, MEBIBYTE, BadRequest, accepts_stream, negotiate, read_request
 from server.transport.responses import GraphQLResponse
+from server.transport.sse import EventStreams, Responses
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -45,30 +50,48 @@ class GraphQLHTTP:
         context_for: Callable[[Request], Any],
         page: Callable[[], bytes] | None = None,
         max_body_bytes: int = MEBIBYTE,
+        streams: EventStreams | None = None,
     ) -> None:
         self._executor = executor
         self._context_for = context_for
         self._page = page
         self._max_body_bytes = max_body_bytes
+        self.streams = streams or EventStreams()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            response = await self._answer(request)
+            answer = await self._answer(request)
         except ClientDisconnect:
             return
-        await response(scope, receive, send)
+        if isinstance(answer, Response):
+            await answer(scope, receive, send)
+        else:
+            await self.streams.respond(answer, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, request: Request) -> Response | Responses:
         if self._page is not None and _is_browser(request):
             return Response(self._page(), media_type="text/html", headers=PAGE_HEADERS)
+        accept = request.headers.getlist("accept")
+        is_streamable = accepts_stream(accept)
         media_type = JSON
         try:
-            media_type = negotiate(request.headers.getlist("accept"))
+            try:
+                media_type = negotiate(accept)
+                is_stream = False
+            except BadRequest:
+                if not is_streamable:
+                    raise
+                is_stream = True
             asked = await read_request(request, self._max_body_bytes)
-            outcome = await self._executor.execute(
-                asked, self._context_for(request), allow_mutation=request.method == "POST"
-            )
+            context = self._context_for(request)
+            may_mutate = request.method == "POST"
+            kind = self._executor.kind_of(asked) if is_streamable else None
+            if is_streamable and (is_stream or kind is OperationType.SUBSCRIPTION):
+                if kind is OperationType.MUTATION and not may_mutate:
+                    raise method_not_allowed()
+                return functools.partial(self._executor.subscribe, asked, context)
+            outcome = await self._executor.execute(asked, context, allow_mutation=may_mutate)
         except BadRequest as error:
             return _encoded(self._executor.refuse(error), media_type, error.status, error.headers)
         except ClientDisconnect:

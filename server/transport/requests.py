@@ -18,6 +18,7 @@ from starlette.requests import Request
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
+EVENT_STREAM = "text/event-stream"
 MEBIBYTE = 1024 * 1024
 
 # Half of a character by itself: legal in JSON, refused by every encoder and database that the string would reach.
@@ -128,8 +129,13 @@ def negotiate(accept: Iterable[str]) -> str:
         return JSON
     best = max((GRAPHQL_RESPONSE, JSON), key=lambda media_type: _preference(media_type, ranges))
     if _preference(best, ranges)[0] <= 0:
-        raise BadRequest(406, "NOT_ACCEPTABLE", f"Answers come as {GRAPHQL_RESPONSE} or {JSON}.")
+        raise BadRequest(406, "NOT_ACCEPTABLE", f"Answers come as {GRAPHQL_RESPONSE} or {JSON}, and as {EVENT_STREAM}.")
     return best
+
+
+def accepts_stream(accept: Iterable[str]) -> bool:
+    """Whether a client named the media type of event streams. A wildcard is no name: it may not be able to read one."""
+    return any(name == EVENT_STREAM and weight > 0 for name, weight in _media_ranges(accept))
 
 
 def is_same_host(origin: str, host: str) -> bool:

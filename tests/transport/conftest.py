@@ -23,6 +23,7 @@ from server.transport.direct import DirectWebSocketProtocol
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.leaving import LeavingHTTPProtocol
+from server.transport.sse import KEEP_ALIVE_SECONDS, EventStreams
 from server.transport.websocket import GraphQLWebSocket
 
 
@@ -48,14 +49,20 @@ def log() -> Iterator[LogCapture]:
 
 @pytest.fixture
 async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
-    """Start a server with settings of its websocket; all end with the test, and none may leave a task."""
+    """Start servers with settings of their websocket or streams; all end with the test, and none may leave a task."""
     async with contextlib.AsyncExitStack() as stack:
         before = asyncio.all_tasks()
 
-        async def start(**settings: Any) -> Server:
+        async def start(*, keep_alive_seconds: float = KEEP_ALIVE_SECONDS, **settings: Any) -> Server:
             world = World()
+            streams = EventStreams(keep_alive_seconds=keep_alive_seconds)
             websocket = GraphQLWebSocket(executor, context_for=world.context, **settings)
-            http = GraphQLHTTP(executor, context_for=world.context, page=lambda: b"<!doctype html><title>page</title>")
+            http = GraphQLHTTP(
+                executor,
+                context_for=world.context,
+                page=lambda: b"<!doctype html><title>page</title>",
+                streams=streams,
+            )
             app = Starlette(routes=[Route("/graphql", http), WebSocketRoute("/graphql", websocket)])
             config = uvicorn.Config(
                 app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, ws=DirectWebSocketProtocol
@@ -67,7 +74,7 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
             await server.startup(sockets=[listener])
             stack.push_async_callback(server.shutdown, sockets=[listener])
             client = await stack.enter_async_context(aiohttp.ClientSession())
-            return Server(listener.getsockname()[1], world, executor, websocket, client)
+            return Server(listener.getsockname()[1], world, executor, websocket, streams, client)
 
         yield start
     assert asyncio.all_tasks() <= before | {asyncio.current_task()}

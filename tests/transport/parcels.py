@@ -15,6 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from engine import errors
 from server.transport.execution import Executor
+from server.transport.sse import EventStreams
 from server.transport.websocket import GraphQLWebSocket
 
 KNOWN = {
@@ -159,6 +160,7 @@ class Server:
     world: World
     executor: Executor
     websocket: GraphQLWebSocket
+    streams: EventStreams
     client: aiohttp.ClientSession
 
     @property

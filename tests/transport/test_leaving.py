@@ -26,7 +26,7 @@ async def test_the_request_that_is_answered_is_told() -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})
         await send({"type": "http.response.body", "body": b"for nobody"})
 
-    config = uvicorn.Config(app, lifespan="off", log_config=None, http=LeavingHTTPProtocol)
+    config = uvicorn.Config(app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, timeout_graceful_shutdown=1)
     config.load()
     server = uvicorn.Server(config)
     server.lifespan = config.lifespan_class(config)
