@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 from gql import Client, gql
 from gql.transport.aiohttp import AIOHTTPTransport
@@ -56,8 +55,6 @@ async def test_clients_of_node(
     request: pytest.FixtureRequest, server: ServerProcess, table: Table, script: str, client: str, transport: str
 ) -> None:
     node: Callable[..., str] = request.getfixturevalue("node")
-    if "SSE" in transport:
-        await speaks_sse(server)
     got = json.loads(await asyncio.to_thread(node, script, f"{server.url}/graphql"))
     assert [change["status"] for change in got["seen"]] == LIFE
     assert len(got["ends"]) >= 1, "the connection was not cut"
@@ -117,23 +114,11 @@ def cut(transport: WebsocketsTransport) -> None:
     transport.adapter.websocket.transport.abort()
 
 
-async def speaks_sse(server: ServerProcess) -> None:
-    """Skip where the server does not."""
-    async with (
-        aiohttp.ClientSession(headers={"Accept": EVENT_STREAM}) as session,
-        session.post(f"{server.url}/graphql", json={"query": "{ version }"}) as response,
-    ):
-        if response.status == 406:
-            pytest.skip("this server has no GraphQL over SSE")
-        assert response.content_type == EVENT_STREAM
-
-
 async def test_curl(pytestconfig: pytest.Config, server: ServerProcess, table: Table) -> None:
     """GraphQL over SSE needs no library: lines of text, and the cursor of the last one to go on."""
     curl = shutil.which("curl")
     if curl is None:
         give_up(pytestconfig, "curl", "install curl")
-    await speaks_sse(server)
     url = f"{server.url}/graphql"
 
     async def start(query: str, accept: str = "application/json", **variables: Any) -> asyncio.subprocess.Process:
