@@ -61,6 +61,7 @@ async def fuzz(server: ServerProcess, *, requests: int, frames: int, seed: int, 
                 group.create_task(_http(server, inputs, requests // parts // workers, outcome))
                 group.create_task(_websocket(server, inputs, frames // parts // workers, outcome))
         outcome.usage.append(Usage.of(server.pid))
+        print(f"{part + 1} of {parts}: {outcome.usage[-1]}, {len(outcome.faults)} faults", flush=True)
     return outcome
 
 

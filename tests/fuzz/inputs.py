@@ -165,7 +165,7 @@ class Inputs:
         head = f"{kind} Op" + (f"({', '.join(declared)})" if declared else "")
         text = f"{head} {{ {name}{arguments}{self._selection(field, 0)} }}"
         request: dict[str, Any] = {
-            "query": self._broken_document(text) if self._chance.random() < 0.6 else text,
+            "query": self._broken_document(text) if self._chance.random() < 0.5 else text,
             "variables": {each: self._value(field.args[each].type) for each in given},
         }
         if self._chance.random() < 0.1:
@@ -192,8 +192,8 @@ class Inputs:
         return f" {{ {' '.join(parts)} }}"
 
     def _value(self, kind: GraphQLInputType) -> Any:
-        """A value of the type; one time in seven of any other."""
-        if self._chance.random() < 0.15:
+        """A value of the type; now and then of any other."""
+        if self._chance.random() < 0.06:
             return self._chance.choice(EVIL)
         if isinstance(kind, GraphQLNonNull):
             return self._value(kind.of_type)
@@ -215,7 +215,7 @@ class Inputs:
             case "DateTime":
                 return f"20{self._chance.randint(10, 99)}-01-01T00:00:00Z"
             case _:
-                return self._chance.choice(["simulate", "1", "a tag", {"seconds": 0}])
+                return self._chance.choice(["simulate", "1", "a tag", "@hourly", "UTC", f"key {self._chance.random()}"])
 
     def _broken_document(self, text: str) -> str:
         tokens = TOKEN.findall(text)
