@@ -18,6 +18,7 @@ from starlette.staticfiles import StaticFiles
 from playground.assets import GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.transport.cost import CostLimit
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.limits import Limits
@@ -43,11 +44,15 @@ def build_app(application: Application) -> Starlette:
 
     ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
     """
+    settings = application.settings
+    schema = build_schema()
+    limits = Limits(cost=settings.max_cost)
     executor = Executor(
-        build_schema(),
+        schema,
         new_request_id=lambda: secrets.token_hex(8),
-        limits=Limits(cost=application.settings.max_cost),
-        with_introspection=application.settings.introspection,
+        checks=[CostLimit(schema, limits)],
+        limits=limits,
+        introspection=settings.introspection,
         sharing=Sharing(key_of=lambda _context: "everyone", position_of=lambda change: change.seq),
         event_context=lambda _context: OperationContext.of(application.engine),
     )
@@ -55,7 +60,7 @@ def build_app(application: Application) -> Starlette:
     def context_for(_connection: Any, *_rest: Any) -> OperationContext:
         return OperationContext.of(application.engine)
 
-    most = application.settings.max_body_bytes
+    most = settings.max_body_bytes
     http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page, max_body_bytes=most)
     websocket = GraphQLWebSocket(executor, context_for=context_for, max_message_bytes=most)
 
@@ -75,7 +80,7 @@ def build_app(application: Application) -> Starlette:
         return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
 
     async def end_streams() -> None:
-        await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
+        await asyncio.gather(websocket.shutdown(), http.shutdown())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:

@@ -64,25 +64,25 @@ class Settings(BaseSettings):
         validation_alias="SIGNALBOX_RETENTION_DAYS",
         description="ended jobs, with all that belongs to them, are removed after so many days; 0 keeps them",
     )
+    root_path: str = Field(
+        "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
+    )
+    introspection: bool = Field(
+        True,
+        validation_alias="SIGNALBOX_INTROSPECTION",
+        description="whether clients may ask for the schema, and errors suggest names in it; GraphiQL needs it",
+    )
     max_body_bytes: int = Field(
-        2**20,
+        1_048_576,
         ge=1024,
         validation_alias="SIGNALBOX_MAX_BODY_BYTES",
-        description="a GraphQL request, over HTTP or websocket, has at most so many bytes",
+        description="a request, or a message on a websocket, has at most so many bytes",
     )
     max_cost: int = Field(
         10_000,
         ge=1,
         validation_alias="SIGNALBOX_MAX_COST",
-        description="what one GraphQL operation may cost: one for each field, times the size of the pages around it",
-    )
-    introspection: bool = Field(
-        True,
-        validation_alias="SIGNALBOX_INTROSPECTION",
-        description="whether clients may ask for the schema, and get suggestions for mistyped names",
-    )
-    root_path: str = Field(
-        "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
+        description="an operation costs at most so much: about the number of values in its answer",
     )
     webhook_test: bool = Field(
         False,
