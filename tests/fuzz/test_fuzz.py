@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 from eventually import eventually
-from fuzzing import Usage, fuzz
+from fuzzing import NEW_PARTS, Usage, fuzz
 from processes import ServerProcess, free_port, like_make_run
 
-GROWTH_MEGABYTES = 60
+GROWTH_MEGABYTES = 25
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ async def run(server: ServerProcess, **given: Any) -> None:
         timeout_seconds=30,
         message=f"{before} before, {Usage.of(server.pid)} after",
     )
-    assert outcome.usage[-1].megabytes - outcome.usage[4].megabytes < GROWTH_MEGABYTES, outcome.usage
+    assert outcome.usage[-1].megabytes - outcome.usage[NEW_PARTS - 1].megabytes < GROWTH_MEGABYTES, outcome.usage
 
 
 async def test_a_few_thousand_broken_requests(server: ServerProcess) -> None:
