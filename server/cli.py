@@ -26,6 +26,7 @@ from server.client.commands import jobs
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
+from server.transport.leaving import LeavingHTTPProtocol
 from server.version import VERSION
 from server.wiring import Application, build, lacking_migrations, migrate_now, read_keys
 
@@ -108,6 +109,7 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=LeavingHTTPProtocol,
         ws=DirectWebSocketProtocol,
         ws_per_message_deflate=False,  # of each socket's own: an event to a thousand would be compressed as often
         ws_max_size=application.settings.max_body_bytes,

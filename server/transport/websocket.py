@@ -196,7 +196,7 @@ class _Connection:
     def _decode(self, frame: Message) -> dict[str, Any]:
         text = frame.get("text")
         if text is None:
-            raise _Violation(4400, "Messages are text frames")
+            raise _Violation(4400, "Messages are text frames in UTF-8")
         if len(text) > self._endpoint.max_message_bytes or len(text.encode()) > self._endpoint.max_message_bytes:
             raise _Violation(1009, f"A message has at most {self._endpoint.max_message_bytes} bytes")
         try:

@@ -22,6 +22,7 @@ from structlog.testing import LogCapture
 from server.transport.direct import DirectWebSocketProtocol
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
+from server.transport.leaving import LeavingHTTPProtocol
 from server.transport.websocket import GraphQLWebSocket
 
 
@@ -57,7 +58,9 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
             page = b"<!doctype html><title>page</title>"
             over_http = GraphQLHTTP(executor, context_for=world.context, page=lambda: page, **(http or {}))
             app = Starlette(routes=[Route("/graphql", over_http), WebSocketRoute("/graphql", websocket)])
-            config = uvicorn.Config(app, lifespan="off", log_config=None, ws=DirectWebSocketProtocol)
+            config = uvicorn.Config(
+                app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, ws=DirectWebSocketProtocol
+            )
             config.load()
             server = uvicorn.Server(config)
             server.lifespan = config.lifespan_class(config)
