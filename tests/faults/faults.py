@@ -134,6 +134,7 @@ async def disturb_network(scene: Scene) -> None:
             proxy.delay_seconds = 0.2
             await scene.pause(1.0)
             proxy.delay_seconds = 0.0
+            scene.watch.excuse()  # every connection that was dropped made rescuers patient
             if hole_seconds and await scene.pause(0.3):
                 proxy.open.clear()
                 await asyncio.sleep(hole_seconds)

@@ -1,4 +1,4 @@
-"""Servers that accept SKIP LOCKED and take no lock, as TiDB does: of two sessions that found the same rows, one wins."""
+"""Servers that accept SKIP LOCKED and take no lock, as TiDB does: of two who found the same rows, one wins."""
 
 from __future__ import annotations
 
