@@ -47,6 +47,7 @@ class Grounds:
         self._given = given
         self._stack = ExitStack()
         self._servers: dict[Path, PrivateServer] = {}
+        self._emptied: dict[PrivateServer, Server] = {}
         self._disks: dict[str, SmallDisk] = {}
 
     @contextlib.contextmanager
@@ -62,11 +63,19 @@ class Grounds:
                 yield Ground(database, f"sqlite://{path}", None, disk)
             return
         private = self._private(database, disk, is_a_must=fault.startswith(("F3", "F9")))
-        url = DatabaseURL("mysql", "", "127.0.0.1", private.port, "root") if private else self._given(database).url
-        with contextlib.closing(Server(url)) as server:
-            made = server.create()
-            server.disconnect()
-            yield Ground(database, made, private, disk)
+        if private is None or disk is not None:  # tables must grow to meet a full disk: they are new
+            url = self._url(private) if private else self._given(database).url
+            with contextlib.closing(Server(url)) as server:
+                yield Ground(database, server.create(), private, disk)
+            return
+        server = self._emptied.setdefault(private, Server(self._url(private)))
+        empty = server.empty()
+        server.disconnect()
+        yield Ground(database, empty, private)
+
+    @staticmethod
+    def _url(private: PrivateServer) -> DatabaseURL:
+        return DatabaseURL("mysql", "", "127.0.0.1", private.port, "root")
 
     def _disk(self, database: str) -> SmallDisk:
         if database not in self._disks:

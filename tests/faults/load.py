@@ -138,9 +138,9 @@ class Load:
 
     async def _create(self, plans: list[Plan], clients: asyncio.TaskGroup) -> None:
         keyed = [plan for plan in plans if "idempotencyKey" in plan.input]
-        for plan in keyed:  # twice at once: both must be told of one job
-            await asyncio.gather(self._create_together([plan], clients), self._create_together([plan], clients))
-        await self._create_together([plan for plan in plans if plan not in keyed], clients)
+        twice = [[plan] for plan in keyed for _ in range(2)]  # both must be told of one job
+        rest = [plan for plan in plans if plan not in keyed]
+        await asyncio.gather(*(self._create_together(each, clients) for each in [*twice, rest]))
 
     async def _create_together(self, plans: list[Plan], clients: asyncio.TaskGroup) -> None:
         inputs = [plan.input for plan in plans]
