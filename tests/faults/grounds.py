@@ -6,15 +6,15 @@ Every server is started when it is first asked for. Faults that fill the disk ge
 from __future__ import annotations
 
 import contextlib
+import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
-from databases import Server
+from databases import MYSQL_VARIABLE, Server
 from private_servers import PrivateMariaDB, PrivateMySQL, PrivateServer
-from requirements import Missing
 from small_disk import SmallDisk
 
 from models.connection import DatabaseURL
@@ -63,12 +63,14 @@ class Grounds:
                 yield Ground(database, f"sqlite://{path}", None, disk)
             return
         private = self._private(database, disk, is_a_must=fault.startswith(("F3", "F9")))
-        if private is None or disk is not None:  # tables must grow to meet a full disk: they are new
-            url = self._url(private) if private else self._given(database).url
-            with contextlib.closing(Server(url)) as server:
+        if private is not None and disk is not None:  # tables must grow to meet a full disk: they are new
+            with contextlib.closing(Server(self._url(private))) as server:
                 yield Ground(database, server.create(), private, disk)
             return
-        server = self._emptied.setdefault(private, Server(self._url(private)))
+        if private is None:
+            server = self._given(database)
+        else:
+            server = self._emptied.setdefault(private, Server(self._url(private)))
         empty = server.empty()
         server.disconnect()
         yield Ground(database, empty, private)
@@ -96,12 +98,9 @@ class Grounds:
     def _private(self, database: str, disk: SmallDisk | None, *, is_a_must: bool) -> PrivateServer | None:
         folder = disk.folder if disk else self._folder / database
         if folder not in self._servers:
-            try:
-                self._servers[folder] = self._start(database, folder, disk is not None)
-            except Missing:
-                if is_a_must or database == "mariadb":
-                    raise
-                return None
+            if database == "mysql" and not is_a_must and os.environ.get(MYSQL_VARIABLE):
+                return None  # there is one already, and it stays alive
+            self._servers[folder] = self._start(database, folder, disk is not None)
         return self._servers[folder]
 
     def _start(self, database: str, folder: Path, is_disk_small: bool) -> PrivateServer:
