@@ -55,11 +55,13 @@ schemathesis: $(UV)
 	SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=tests/fuzz $(UV) tool run 'schemathesis>=4.32,<5' run $(URL) \
 	--max-time 300 --seed $(SEED) --continue-on-failure --checks no_defect --workers 2 --request-timeout 30
 
-# Every fault on MariaDB and MySQL with SEEDS seeds of JOBS jobs each, and a table of what was found.
+# Every fault on MariaDB, MySQL and SQLite with SEEDS seeds of JOBS jobs each, PROCESSES runs at a time, and a table of
+# what was found. A run keeps most of one core busy.
 SEEDS ?= 3
 JOBS ?= 1500
+PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 faults: .venv/.synced-dev
-	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults tests/faults $(ARGS)
+	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .
