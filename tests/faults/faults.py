@@ -85,10 +85,19 @@ async def freeze_workers(scene: Scene) -> None:
             worker.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5))
+            if scene.ground.database != "sqlite" and await asyncio.to_thread(_are_locks_held, scene):
+                scene.watch.excuse()
         finally:
             for worker in frozen:
                 worker.signal(signal.SIGCONT)
         scene.acts += len(frozen)
+
+
+def _are_locks_held(scene: Scene) -> bool:
+    """Whether a process was frozen in the middle of a transaction: what it has locked is nobody's to rescue."""
+    with contextlib.closing(connect(scene.url)) as own:
+        found = fetch(own, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_started < NOW() - INTERVAL 2 SECOND")
+    return bool(found)
 
 
 async def crash_database(scene: Scene) -> None:
