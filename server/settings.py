@@ -42,6 +42,12 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(
         None, validation_alias="WEBHOOK_SECRET", description="`whsec_...`, signs what goes to `WEBHOOK_URL`"
     )
+    secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="SIGNALBOX_SECRET_KEY",
+        description="encrypts the secrets of webhook endpoints; several with commas: the first encrypts, all decrypt. "
+        "Without it, SQLite has a key file beside its database, and MySQL no endpoints",
+    )
     smtp_url: SecretStr | None = Field(
         None,
         validation_alias="SMTP_URL",
@@ -104,6 +110,12 @@ class Settings(BaseSettings):
     def database(self) -> DatabaseURL:
         """Where the jobs are kept."""
         return DatabaseURL.parse(self.database_url.get_secret_value())
+
+    @property
+    def secret_key_file(self) -> Path | None:
+        """Where the key is kept that encrypts secrets when SIGNALBOX_SECRET_KEY is not set."""
+        database = self.database
+        return Path(f"{database.database}.key") if database.dialect == "sqlite" else None
 
     @property
     def allowed_hosts(self) -> list[str]:

@@ -25,6 +25,7 @@ from engine.promoter import Promoter
 from engine.registry import TaskRegistry
 from engine.scheduler import Scheduler
 from engine.schedules import Schedules
+from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
@@ -113,7 +114,9 @@ def build(
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     fallback = fallback_task() if settings.unknown_task == "simulate" else None
     secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
-    receivers = Receivers(settings.webhook_url, secret)
+    secret_key = None if settings.secret_key is None else settings.secret_key.get_secret_value()
+    box = SecretBox(secret_key, settings.secret_key_file)
+    receivers = Receivers(settings.webhook_url, secret, box)
     store = Store(database_for(settings.database), outbox=receivers.outbox)
     builtin = builtin_tasks(client, smtp_url, store.database.now, functools.partial(jobs_created, store.reads))
     registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
