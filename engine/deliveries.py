@@ -67,7 +67,7 @@ class Deliveries(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.deliveries:
+        if unit.deliveries or unit.redelivered:
             self._may_be_more = True
             if len(self._under_way) < self._concurrency:
                 self.wake()

@@ -16,6 +16,7 @@ import structlog
 from tortoise.exceptions import BaseORMException
 
 from engine.deliveries import Deliveries
+from engine.endpoints import Endpoints
 from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
 from engine.history import jobs_created
@@ -31,6 +32,7 @@ from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
 from engine.upkeep import Pruner, Rescuer
 from engine.waiting import Waiting
+from engine.webhook_log import WebhookLog
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -133,7 +135,9 @@ def build(
     if with_api:
         services.append(feed)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, VERSION)
+    endpoints = Endpoints(store, box, settings.webhook_url)
+    webhook_log = WebhookLog(store, endpoints)
+    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, VERSION)
     return Application(settings, store, registry, client, engine, feed, worker, services)
 
 
