@@ -30,7 +30,7 @@ from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
-from engine.upkeep import Pruner, Rescuer
+from engine.upkeep import Pruner, Rekeyer, Rescuer
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
 from engine.webhooks import Receivers
@@ -127,15 +127,15 @@ def build(
     worker = None
     if with_worker:
         worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
+    endpoints = Endpoints(store, box, settings.webhook_url)
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
     services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
     if with_api:
-        services.append(feed)
+        services += [feed, Rekeyer(endpoints, store.clock)]
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
-    endpoints = Endpoints(store, box, settings.webhook_url)
     webhook_log = WebhookLog(store, endpoints)
     engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, VERSION)
     return Application(settings, store, registry, client, engine, feed, worker, services)
