@@ -93,7 +93,7 @@ class RedeliveryWrites:
             for endpoint_id, ids in by_endpoint.items():
                 url = None if endpoint_id is None else request.urls.get(endpoint_id)
                 await unit.transaction.execute(
-                    f"UPDATE webhook_delivery SET status='PENDING', try_count=0, claim_token=NULL, "
+                    f"UPDATE {self._by_id} SET status='PENDING', try_count=0, claim_token=NULL, "
                     f"next_try_at='{unit.now_text}', updated_at='{unit.now_text}', url=COALESCE(%s, url) "
                     f"WHERE id IN ({id_list(ids)})",
                     (url,),
@@ -137,7 +137,8 @@ class DeliveryLog:
         rows: list[Row] = []
         if ids:
             rows = await self._database.fetch(
-                f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery WHERE id IN ({id_list(ids[: query.size])})"
+                f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery{self._database.by_index('PRIMARY')} "
+                f"WHERE id IN ({id_list(ids[: query.size])})"
             )
         rows.sort(key=lambda row: -row[0])
         cursors = [_encode_cursor(query, row[0]) for row in rows[:1] + rows[-1:]]
@@ -214,8 +215,8 @@ async def deliveries_of(database: Database, job_ids: Collection[int]) -> dict[in
     if not job_ids:
         return {}
     rows = await database.fetch(
-        f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery WHERE job_id IN ({id_list(set(job_ids))}) "
-        "ORDER BY job_id, id"
+        f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery{database.by_index('webhook_delivery_job')} "
+        f"WHERE job_id IN ({id_list(set(job_ids))}) ORDER BY job_id, id"
     )
     found: dict[int, list[DeliveryRecord]] = defaultdict(list)
     for record in await _records(database, rows):
@@ -228,8 +229,8 @@ async def _records(database: Database, rows: Sequence[Row]) -> list[DeliveryReco
     by_id = {row[0]: _record(row) for row in rows}
     if by_id:
         tries = await database.fetch(
-            "SELECT delivery_id, at, duration_ms, response_status, error FROM webhook_try "
-            f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
+            "SELECT delivery_id, at, duration_ms, response_status, error "
+            f"FROM webhook_try{database.by_index('webhook_try_delivery')} WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
         )
         for delivery_id, at, duration_ms, response_status, error in tries:
             by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
