@@ -230,7 +230,8 @@ async def _records(database: Database, rows: Sequence[Row]) -> list[DeliveryReco
     if by_id:
         tries = await database.fetch(
             "SELECT delivery_id, at, duration_ms, response_status, error "
-            f"FROM webhook_try{database.by_index('webhook_try_delivery')} WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
+            f"FROM webhook_try{database.by_index('webhook_try_delivery')} "
+            f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
         )
         for delivery_id, at, duration_ms, response_status, error in tries:
             by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
