@@ -22,7 +22,7 @@ from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
 from engine.tracing import span
-from engine.webhooks import Receivers, headers
+from engine.webhooks import Receivers, Target, headers
 from models.enums import DeliveryStatus
 
 log = structlog.get_logger("signalbox.webhooks")
@@ -69,7 +69,7 @@ class Deliveries(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.deliveries:
+        if unit.deliveries or unit.redelivered:
             self._may_be_more = True
             if len(self._under_way) < self._concurrency:
                 self.wake()
@@ -81,8 +81,10 @@ class Deliveries(Service):
         self._may_be_more = False
         due = await self._store.claim_deliveries(free, LEASE_SECONDS)
         self._may_be_more = self._may_be_more or len(due) == free
+        targets = await self._receivers.targets(self._store.endpoints, due, self.clock.now())
         for delivery in due:
-            task = asyncio.get_running_loop().create_task(self._try(delivery), context=contextvars.Context())
+            attempt = self._try(delivery, targets[delivery.id])
+            task = asyncio.get_running_loop().create_task(attempt, context=contextvars.Context())
             self._under_way.add(task)
             task.add_done_callback(self._tried)
         return None
@@ -105,21 +107,24 @@ class Deliveries(Service):
         if self._may_be_more:
             self.wake()
 
-    async def _try(self, delivery: DueDelivery) -> None:
+    async def _try(self, delivery: DueDelivery, target: Target) -> None:
         timestamp = int(self.clock.now().timestamp())
-        fields = headers(delivery, self._receivers.keys_for(delivery), timestamp, self._version)
+        fields = headers(delivery, target.keys, timestamp, self._version)
         started = self.clock.monotonic()
         response: HttpResponse | None = None
-        error: str | None = None
-        try:
-            with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
-                response = await self._client.request(
-                    "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
-                )
-        except HttpError as failure:
-            error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
+        error = target.refusal
+        if error is None:
+            try:
+                with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
+                    response = await self._client.request(
+                        "POST", target.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
+                    )
+            except HttpError as failure:
+                error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
         duration_ms = round((self.clock.monotonic() - started) * 1000)
         result = judge(delivery, response, error, duration_ms)
+        if target.is_final:
+            result = TryResult(delivery, DeliveryStatus.FAILED, duration_ms, None, error, None)
         DELIVERY_SECONDS.observe(duration_ms / 1000)
         DELIVERY_TRIES.labels(result.status.value).inc()
         if result.status is not DeliveryStatus.DELIVERED:

@@ -273,6 +273,42 @@ class NewSchedule:
 
 
 @dataclass(slots=True)
+class EndpointRecord:
+    """A URL that receives webhooks. ``task_names`` None means every task; secrets are encrypted."""
+
+    id: int
+    url: str
+    events: list[WebhookEvent]
+    task_names: list[str] | None
+    enabled: bool
+    disabled_reason: str | None
+    created_at: datetime
+    secret: str = field(default="", repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
+    previous_secret_until: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class NewEndpoint:
+    """An endpoint to be created; checked already, its secret encrypted."""
+
+    url: str
+    events: list[WebhookEvent]
+    task_names: list[str] | None
+    secret: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class EndedJob:
+    """What a webhook tells of a job that nobody ran to its end."""
+
+    id: int
+    task_name: str
+    payload_text: str | None
+    priority: JobPriority
+
+
+@dataclass(slots=True)
 class NewDelivery:
     """A webhook to be sent, written in the transaction of the event that it tells of."""
 

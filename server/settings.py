@@ -44,6 +44,12 @@ class Settings(BaseSettings):
     webhook_secret: SecretStr | None = Field(
         None, validation_alias="WEBHOOK_SECRET", description="`whsec_...`, signs what goes to `WEBHOOK_URL`"
     )
+    secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="SIGNALBOX_SECRET_KEY",
+        description="encrypts the secrets of webhook endpoints; several with commas: the first encrypts, all decrypt. "
+        "Without it, SQLite has a key file beside its database, and MySQL no endpoints",
+    )
     smtp_url: SecretStr | None = Field(
         None,
         validation_alias="SMTP_URL",
@@ -160,6 +166,12 @@ class Settings(BaseSettings):
     def redacted_keys(self) -> list[str]:
         """The keys whose values are secrets."""
         return [each.strip() for each in self.redact.split(",") if each.strip()]
+
+    @property
+    def secret_key_file(self) -> Path | None:
+        """Where the key is kept that encrypts secrets when SIGNALBOX_SECRET_KEY is not set."""
+        database = self.database
+        return Path(f"{database.database}.key") if database.dialect == "sqlite" else None
 
     @property
     def allowed_hosts(self) -> list[str]:
