@@ -8,9 +8,8 @@ from typing import Any
 import orjson
 import pytest
 from client import Api, unique
-from conftest import Launch
 from eventually import eventually
-from launching import Receiver
+from launching import Launch, Receiver
 from standardwebhooks.webhooks import Webhook
 
 ENDPOINT = "id url events taskNames enabled disabledReason createdAt"
