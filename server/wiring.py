@@ -129,7 +129,8 @@ def build(
     if worker is not None:
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
-    services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
+    services.append(Scheduler(store, jobs.own_limits))
+    services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     if with_api:
         services.append(feed)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)

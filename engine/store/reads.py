@@ -285,11 +285,11 @@ class Reads:
             found[job_id].append(record)
         if by_id:
             tries = await self._database.fetch(
-                "SELECT delivery_id, at, duration_ms, response_status, error FROM webhook_try "
+                "SELECT delivery_id, at, duration_ms, response_status, error, response_body FROM webhook_try "
                 f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
             )
-            for delivery_id, at, duration_ms, response_status, error in tries:
-                by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
+            for delivery_id, at, *rest in tries:
+                by_id[delivery_id].tries.append(TryRecord(from_text(at), *rest))
         return found
 
 
