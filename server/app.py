@@ -85,9 +85,12 @@ def build_app(application: Application) -> Starlette:
         Route("/", index),
     ]
     if application.settings.webhook_test:
-        receiver = WebhookTest()
+        secret = application.settings.webhook_secret
+        receiver = WebhookTest(None if secret is None else secret.get_secret_value())
         routes += [
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", receiver.show, methods=["GET"]),
+            Route("/webhook-test", receiver.choose, methods=["PUT"]),
+            Route("/webhook-test", receiver.forget, methods=["DELETE"]),
         ]
     return Starlette(routes=routes, lifespan=lifespan)
