@@ -85,7 +85,7 @@ class Deliveries(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.deliveries:
+        if unit.deliveries or unit.redelivered:
             self._may_be_more = True
             self.wake()
 

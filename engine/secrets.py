@@ -115,7 +115,10 @@ class SecretBox:
                     f"cannot be used ({error.strerror}); make it readable, or set {KEY_SETTING}: {MAKE_A_KEY}."
                 ) from None
             if text is not None:
-                self._fernets = _fernets(text, f"the key file {self._key_file.name}")
+                try:
+                    self._fernets = _fernets(text, f"the key file {self._key_file.name}")
+                except ConfigurationError as error:
+                    raise InvalidInput(str(error)) from None
         if not self._fernets:
             raise InvalidInput(
                 f"Secrets of endpoints are encrypted, and this server has no key for that: set {KEY_SETTING} to the "

@@ -9,14 +9,15 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
+from resolvers.webhooks import WebhookMutations, WebhookQueries
 from schema.scalars import config
 
 
 def build_schema() -> strawberry.Schema:
     """The whole public surface."""
     return strawberry.Schema(
-        query=merge_types("Query", (Query, ScheduleQueries)),
-        mutation=merge_types("Mutation", (Mutation, ScheduleMutations)),
+        query=merge_types("Query", (Query, ScheduleQueries, WebhookQueries)),
+        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations)),
         subscription=Subscription,
         config=config(),
     )

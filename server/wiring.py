@@ -16,6 +16,7 @@ import structlog
 from tortoise.exceptions import BaseORMException
 
 from engine.deliveries import Deliveries
+from engine.endpoints import Endpoints
 from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
 from engine.history import jobs_created
@@ -29,8 +30,9 @@ from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
-from engine.upkeep import Pruner, Rescuer
+from engine.upkeep import Pruner, Rekeyer, Rescuer
 from engine.waiting import Waiting
+from engine.webhook_log import WebhookLog
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -125,6 +127,7 @@ def build(
     worker = None
     if with_worker:
         worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
+    endpoints = Endpoints(store, box, settings.webhook_url)
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
@@ -132,9 +135,10 @@ def build(
     services.append(Scheduler(store, jobs.own_limits))
     services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     if with_api:
-        services.append(feed)
+        services += [feed, Rekeyer(endpoints, store.clock)]
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, VERSION)
+    webhook_log = WebhookLog(store, endpoints)
+    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, VERSION)
     return Application(settings, store, registry, client, engine, feed, worker, services)
 
 

@@ -28,6 +28,7 @@ from engine.states import Trigger, sources
 from engine.store.claims import ClaimRequest, Heartbeat, Progress, Pulse, WorkerWrites
 from engine.store.database import Database
 from engine.store.deliveries import DeliveryWrites, DueRequest
+from engine.store.delivery_log import DeliveryLog
 from engine.store.endpoints import EndpointStore
 from engine.store.joblogs import LogAppend, LogSize, LogWrites
 from engine.store.lane import Lane
@@ -93,6 +94,7 @@ class Store:
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
         self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
+        self.delivery_log = DeliveryLog(database, self._clients_lane)
         self.endpoints = EndpointStore(database, self._clients_lane, self._workers_lane)
 
     def _lane(self, name: str) -> Lane:

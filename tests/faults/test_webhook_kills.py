@@ -19,10 +19,7 @@ import pytest
 from processes import ServerProcess, free_port
 
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
-ENDPOINT = (
-    "INSERT INTO webhook_endpoint (url, events, enabled, secret, created_at, updated_at) VALUES (?, '[\"job.completed\"]', "
-    "1, ?, '2026-01-01 00:00:00.000000', '2026-01-01 00:00:00.000000')"
-)
+ENDPOINT = "mutation($url: String!) { createWebhookEndpoint(input: {url: $url}) { endpoint { id } } }"
 
 
 class Receivers:
@@ -56,12 +53,18 @@ def query(path: Path, sql: str) -> list[Any]:
 
 
 async def create(url: str, count: int) -> None:
-    async with aiohttp.ClientSession() as session:
-        for start in range(0, count, 250):
-            inputs = [{"taskName": "simulate", "payload": {"seconds": 0}, "run": True}] * min(250, count - start)
-            given = {"query": CREATE, "variables": {"inputs": inputs}}
-            async with session.post(f"{url}/graphql", json=given) as response:
-                assert "errors" not in await response.json()
+    for start in range(0, count, 250):
+        inputs = [{"taskName": "simulate", "payload": {"seconds": 0}, "run": True}] * min(250, count - start)
+        await ask(url, CREATE, inputs=inputs)
+
+
+async def ask(url: str, text: str, **variables: Any) -> None:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/graphql", json={"query": text, "variables": variables}) as response,
+    ):
+        answer = await response.json()
+        assert "errors" not in answer, answer
 
 
 @pytest.mark.parametrize(
@@ -78,24 +81,21 @@ async def test_every_delivery_reaches_its_end(tmp_path: Path, jobs: int, kills: 
     }
     database = tmp_path / "signalbox.db"
     port = free_port()
-    server = ServerProcess(tmp_path, ["serve", "--port", str(port), "--lease", "2"], settings)
+    server = ServerProcess(tmp_path, ["serve", "--port", str(port), "--grace", "2"], settings)
     async with receivers as base:
         await asyncio.to_thread(server.start)
         try:
-            secret = await _secret(server.url, base)
-            assert secret
-            await _endpoint(server.url, f"{base}/slow")
-            await _endpoint(server.url, f"http://127.0.0.1:{free_port()}/dead")
+            for address in (f"{base}/quick", f"{base}/slow", f"http://127.0.0.1:{free_port()}/dead"):
+                await ask(server.url, ENDPOINT, url=address)
             await create(server.url, jobs)
             for _ in range(kills):
                 await asyncio.sleep(chance.uniform(0.2, 1.5))
                 server.kill()
                 await asyncio.to_thread(server.start)
             async with asyncio.timeout(60 + jobs / 20):
-                while (
-                    query(database, "SELECT COUNT(*) FROM jobs WHERE status='COMPLETED'") != [(jobs,)]
-                    or query(database, "SELECT COUNT(*) FROM webhook_delivery WHERE status='PENDING'") != [(0,)]
-                ):
+                while query(database, "SELECT COUNT(*) FROM jobs WHERE status='COMPLETED'") != [(jobs,)] or query(
+                    database, "SELECT COUNT(*) FROM webhook_delivery WHERE status='PENDING'"
+                ) != [(0,)]:
                     await asyncio.sleep(0.3)
         finally:
             server.stop()
