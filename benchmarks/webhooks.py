@@ -76,8 +76,8 @@ async def prepare(store: Store, count: int) -> None:
         await asyncio.gather(*(store.finish(Finish.completed(job, "1")) for job in jobs))
 
 
-async def measure(url: str, port: int, paths: list[str], deliveries: int) -> float:
-    """Deliveries per second to those of ``paths`` that answer."""
+async def measure(url: str, port: int, paths: list[str], deliveries: int) -> tuple[float, float]:
+    """Deliveries a second, and a second of this process's CPU, to those of ``paths`` that answer."""
     if url == "sqlite":
         with tempfile.TemporaryDirectory() as folder:
             return await measure(f"sqlite://{folder}/signalbox.db", port, paths, deliveries)
@@ -101,7 +101,7 @@ async def measure(url: str, port: int, paths: list[str], deliveries: int) -> flo
     await prepare(store, deliveries // len(paths))
     expected = deliveries // len(paths) * len(good)
     loop = Deliveries(store, receivers, client, version="bench")
-    started = time.perf_counter()
+    started, cpu = time.perf_counter(), time.process_time()
     loop.start()
     ids = ",".join(map(str, good))
     counting = f"SELECT COUNT(*) FROM webhook_delivery WHERE endpoint_id IN ({ids}) AND status='DELIVERED'"
@@ -109,19 +109,21 @@ async def measure(url: str, port: int, paths: list[str], deliveries: int) -> flo
         await asyncio.sleep(0.05)
         if time.perf_counter() - started > 120:
             raise RuntimeError("the deliveries do not end")
-    seconds = time.perf_counter() - started
+    seconds, cpu_seconds = time.perf_counter() - started, time.process_time() - cpu
     await client.close()
     await loop.stop()
     await store.close()
-    return expected / seconds
+    return expected / seconds, expected / cpu_seconds
 
 
 async def run(url: str, port: int, deliveries: int) -> None:
-    one = await measure(url, port, ["quick"], deliveries)
-    ten = await measure(url, port, [f"quick{n}" for n in range(10)], deliveries)
-    hanging = await measure(url, port, [*(f"quick{n}" for n in range(9)), "hang"], deliveries)
-    print(f"{url.split(':')[0]:8} one endpoint {one:7,.0f}/s   ten {ten:7,.0f}/s   nine beside one that hangs ", end="")
-    print(f"{hanging:7,.0f}/s ({(1 - hanging / ten) * 100:+.1f} % lost)")
+    one, one_cpu = await measure(url, port, ["quick"], deliveries)
+    ten, ten_cpu = await measure(url, port, [f"quick{n}" for n in range(10)], deliveries)
+    nine, nine_cpu = await measure(url, port, [*(f"quick{n}" for n in range(9)), "hang"], deliveries)
+    print(f"{url.split(':')[0]:8} one endpoint {one:7,.0f}/s ({one_cpu:,.0f} a CPU second)", flush=True)
+    print(f"{'':8} ten          {ten:7,.0f}/s ({ten_cpu:,.0f} a CPU second)")
+    print(f"{'':8} nine, and one that hangs {nine:7,.0f}/s ({nine_cpu:,.0f} a CPU second): ", end="")
+    print(f"{(1 - nine / ten) * 100:.1f} % lost, {(1 - nine_cpu / ten_cpu) * 100:.1f} % by CPU", flush=True)
 
 
 def main() -> None:

@@ -37,8 +37,9 @@ JITTER = 0.1
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 TIMEOUT_SECONDS = 15.0
 LEASE_SECONDS = TIMEOUT_SECONDS + 15.0
-LANE_LIMIT = 32
-"""Tries to one receiver that one process has under way at most."""
+LANE_LIMIT = 64
+"""Tries to one receiver that one process has under way at most; when half of them are free, more are claimed at once: a
+claim for each that ends would cost more than the tries."""
 CROWDED_LANE_LIMIT = 2
 """The same, once ``concurrency`` tries are under way: a receiver that is well always finds a place."""
 MAX_UNDER_WAY = 768
@@ -99,9 +100,10 @@ class Deliveries(Service):
             min(free, self._concurrency),
             LEASE_SECONDS,
             lane_limit=CROWDED_LANE_LIMIT if is_crowded else LANE_LIMIT,
-            under_way=dict(self._lanes),
+            under_way=dict(+self._lanes),
         )
         if not due:
+            self._lanes = +self._lanes  # forget those that are at rest
             return None
         self._may_be_more = True
         targets = await self._receivers.targets(self._store.endpoints, due, self.clock.now())
@@ -126,11 +128,9 @@ class Deliveries(Service):
     def _tried(self, task: asyncio.Task[None]) -> None:
         lane = self._under_way.pop(task)
         self._lanes[lane] -= 1
-        if not self._lanes[lane]:
-            del self._lanes[lane]
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("webhook.try_failed", exc_info=error)
-        if self._may_be_more:
+        if self._may_be_more and self._lanes[lane] <= LANE_LIMIT // 2:
             self.wake()
 
     async def _try(self, delivery: DueDelivery, target: Target) -> None:

@@ -20,6 +20,10 @@ from processes import ServerProcess, free_port
 
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 ENDPOINT = "mutation($url: String!) { createWebhookEndpoint(input: {url: $url}) { endpoint { id } } }"
+WAITING = (
+    "SELECT (SELECT COUNT(*) FROM jobs WHERE status='COMPLETED'), "
+    "(SELECT COUNT(*) FROM webhook_delivery WHERE status='PENDING')"
+)
 
 
 class Receivers:
@@ -58,10 +62,10 @@ async def create(url: str, count: int) -> None:
         await ask(url, CREATE, inputs=inputs)
 
 
-async def ask(url: str, text: str, **variables: Any) -> None:
+async def ask(base: str, text: str, **variables: Any) -> None:
     async with (
         aiohttp.ClientSession() as session,
-        session.post(f"{url}/graphql", json={"query": text, "variables": variables}) as response,
+        session.post(f"{base}/graphql", json={"query": text, "variables": variables}) as response,
     ):
         answer = await response.json()
         assert "errors" not in answer, answer
@@ -93,9 +97,7 @@ async def test_every_delivery_reaches_its_end(tmp_path: Path, jobs: int, kills: 
                 server.kill()
                 await asyncio.to_thread(server.start)
             async with asyncio.timeout(60 + jobs / 20):
-                while query(database, "SELECT COUNT(*) FROM jobs WHERE status='COMPLETED'") != [(jobs,)] or query(
-                    database, "SELECT COUNT(*) FROM webhook_delivery WHERE status='PENDING'"
-                ) != [(0,)]:
+                while query(database, WAITING) != [(jobs, 0)]:  # noqa: ASYNC110 - another process ends it
                     await asyncio.sleep(0.3)
         finally:
             server.stop()
