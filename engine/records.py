@@ -322,7 +322,13 @@ class NewDelivery:
 
 @dataclass(slots=True)
 class DueDelivery:
-    """A delivery that this process has claimed for one try."""
+    """A delivery that this process has claimed for one try.
+
+    Attributes:
+        lane: what it is counted under; see ``engine.store.circuits.lane_of``.
+        is_held: its receiver's circuit is open, so this try is not sent.
+        failing_seconds: for how long its receiver has done nothing but fail.
+    """
 
     id: int
     message_id: str
@@ -333,6 +339,9 @@ class DueDelivery:
     try_count: int
     created_at: datetime
     claim_token: int
+    lane: int = 0
+    is_held: bool = False
+    failing_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -341,6 +350,7 @@ class TryRecord:
     duration_ms: int
     response_status: int | None
     error: str | None
+    response_body: str | None = None
 
 
 @dataclass(slots=True)
@@ -353,6 +363,8 @@ class TryResult:
     response_status: int | None
     error: str | None
     retry_after_seconds: float | None
+    response_body: str | None = None
+    counts_against_receiver: bool = True
 
 
 @dataclass(slots=True)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,10 @@ from server.client.address import NAMES as CLIENT_NAMES
 from server.keys import ApiKey, parse_list
 
 PREFIX = "SIGNALBOX_"
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+LONGEST_WAIT_SECONDS, MAX_WAITS = 7 * 86_400, 50
 
 
 class Settings(BaseSettings):
@@ -86,6 +91,11 @@ class Settings(BaseSettings):
         "",
         validation_alias="SIGNALBOX_WEBHOOK_ALLOW",
         description="CIDRs and hosts, with commas, that outbound HTTP may reach although they are private",
+    )
+    webhook_retries: str = Field(
+        "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        validation_alias="SIGNALBOX_WEBHOOK_RETRIES",
+        description="the waits after the first and each further failed try of a webhook: numbers with `s`, `m` or `h`",
     )
     retention_days: float = Field(
         30.0,
@@ -157,6 +167,17 @@ class Settings(BaseSettings):
             raise ValueError("it must start with /, as in /scheduler")
         return value.rstrip("/")
 
+    @field_validator("webhook_retries")
+    @classmethod
+    def _retries(cls, value: str) -> str:
+        read_waits(value)
+        return value
+
+    @property
+    def retries(self) -> list[float]:
+        """The seconds between the tries of a webhook."""
+        return read_waits(self.webhook_retries)
+
     @property
     def database(self) -> DatabaseURL:
         """Where the jobs are kept."""
@@ -177,6 +198,23 @@ class Settings(BaseSettings):
     def allowed_hosts(self) -> list[str]:
         """What outbound HTTP may reach although it is private."""
         return [each.strip() for each in self.webhook_allow.split(",") if each.strip()]
+
+
+def read_waits(text: str) -> list[float]:
+    """The seconds in ``5s,5m,2h``; no text, no waits.
+
+    Raises:
+        ValueError: one is no such wait, or there are more than 50.
+    """
+    waits = []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", each, re.ASCII)
+        if found is None or (wait := float(found[1]) * SECONDS[found[2]]) > LONGEST_WAIT_SECONDS:
+            raise ValueError(f"{each[:20]!r} is no wait of at most 7 days, as 5s, 5m or 2h")
+        waits.append(wait)
+    if len(waits) > MAX_WAITS:
+        raise ValueError(f"{len(waits)} waits; at most {MAX_WAITS} fit")
+    return waits
 
 
 def read_settings(**given: Any) -> Settings:

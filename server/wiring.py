@@ -156,7 +156,8 @@ def build(
     if worker is not None:
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
-    services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
+    services.append(Scheduler(store, jobs.own_limits))
+    services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     keys, key_file = read_keys(settings) if with_api else (Keys(None), None)
     if with_api:
         services += [feed, Rekeyer(endpoints, store.clock)]

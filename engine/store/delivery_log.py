@@ -229,12 +229,12 @@ async def _records(database: Database, rows: Sequence[Row]) -> list[DeliveryReco
     by_id = {row[0]: _record(row) for row in rows}
     if by_id:
         tries = await database.fetch(
-            "SELECT delivery_id, at, duration_ms, response_status, error "
+            "SELECT delivery_id, at, duration_ms, response_status, error, response_body "
             f"FROM webhook_try{database.by_index('webhook_try_delivery')} "
             f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
         )
-        for delivery_id, at, duration_ms, response_status, error in tries:
-            by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
+        for delivery_id, at, *rest in tries:
+            by_id[delivery_id].tries.append(TryRecord(from_text(at), *rest))
     return list(by_id.values())
 
 

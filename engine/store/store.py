@@ -7,7 +7,7 @@ change does not hold up the claims. Reads go straight to the database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -324,9 +324,18 @@ class Store:
 
     # Webhooks
 
-    async def claim_deliveries(self, limit: int, lease_seconds: float) -> list[DueDelivery]:
+    async def claim_deliveries(
+        self,
+        limit: int,
+        lease_seconds: float,
+        *,
+        lane_limit: int | None = None,
+        under_way: Mapping[int, int] | None = None,
+    ) -> list[DueDelivery]:
+        """What is due, shared evenly by its receivers; none gets more than ``lane_limit`` with what is under way."""
+        request = DueRequest(limit, lease_seconds, lane_limit or limit, under_way or {})
         due: list[DueDelivery] = await self._workers_lane.submit(
-            self._deliveries.claim_due, DueRequest(limit, lease_seconds), weight=limit, patience_seconds=0.0
+            self._deliveries.claim_due, request, weight=limit, patience_seconds=0.0
         )
         return due
 
