@@ -34,6 +34,7 @@ class DeliveryTry:
     duration_ms: int
     response_status: int | None = strawberry.field(description="Null when no response came.")
     error: str | None
+    response_body: str | None = strawberry.field(description="The beginning of what was answered, at most 1 KiB.")
 
 
 @strawberry.type(description="One event to be POSTed to one receiver, however many tries that takes.")
