@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
+PREVIEW_CHARACTERS = 200
+
 LazyLogs = Annotated["JobLogConnection", strawberry.lazy("schema.logs")]
 LazySchedule = Annotated["Schedule", strawberry.lazy("schema.schedules")]
 LazyDelivery = Annotated["WebhookDelivery", strawberry.lazy("schema.webhooks")]
@@ -79,6 +81,10 @@ class Job:
     finished_at: datetime | None = strawberry.field(description="When it reached a terminal status.")
     copy_of_id: strawberry.Private[int | None]
     schedule_id: strawberry.Private[int | None]
+
+    @strawberry.field(description="How payloadText begins, for lists: its first 200 characters.")
+    def payload_preview(self) -> str | None:
+        return None if self.payload_text is None else self.payload_text[:PREVIEW_CHARACTERS]
 
     @strawberry.field(description="The schedule that made it; null once that is deleted.")
     async def schedule(self, info: Info) -> LazySchedule | None:

@@ -11,13 +11,14 @@ from typing import Any
 import prometheus_client
 from starlette.applications import Starlette
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 
-from playground.assets import GRAPHIQL_DIR, graphiql_page
+from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.dashboard import dashboard_routes
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.limits import Limits
@@ -71,9 +72,6 @@ def build_app(application: Application) -> Starlette:
     async def metrics(_request: Request) -> Response:
         return PlainTextResponse(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
 
-    async def index(request: Request) -> Response:
-        return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
-
     async def end_streams() -> None:
         await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
 
@@ -90,10 +88,11 @@ def build_app(application: Application) -> Starlette:
         Route("/graphql", http, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", websocket),
         Mount("/static/graphiql", Assets(directory=GRAPHIQL_DIR), name="graphiql"),
+        Mount("/static/dashboard", Assets(directory=DASHBOARD_DIR), name="dashboard"),
         Route("/healthz", health),
         Route("/readyz", ready),
         Route("/metrics", metrics),
-        Route("/", index),
+        *dashboard_routes(),
     ]
     if application.settings.webhook_test:
         receiver = WebhookTest()

@@ -1,0 +1,24 @@
+// The API key of this tab, and what it may do. It is forgotten with the tab.
+import { createStore } from '../lib/store';
+
+const NAME = 'signalbox.key';
+
+interface Session {
+  state: 'open' | 'asking';
+  wasRefused: boolean;
+  readOnly: boolean;
+}
+
+export const session = createStore<Session>({ state: 'open', wasRefused: false, readOnly: false });
+
+export const key = () => sessionStorage.getItem(NAME);
+
+export function signIn(given: string) {
+  sessionStorage.setItem(NAME, given);
+  session.set({ state: 'open', wasRefused: false, readOnly: false });
+}
+
+export function signOut(wasRefused = false) {
+  sessionStorage.removeItem(NAME);
+  session.set({ state: 'asking', wasRefused, readOnly: false });
+}
