@@ -88,7 +88,7 @@ export function AddJob({ onClose }: { onClose: () => void }) {
             className="field"
             list={`${id}-tasks`}
             required
-            autoFocus
+            data-focus
             autoComplete="off"
             maxLength={255}
             placeholder="Send Test Email"

@@ -79,7 +79,7 @@ export function Logs({ id, status }: { id: string; status: JobStatus }) {
       </header>
       {isRunning && progress !== null && (
         <div className="flex items-center gap-3 border-b border-line px-4 py-2">
-          <progress className="h-2 grow accent-running" max={1} value={progress} aria-label="Progress" />
+          <progress className="h-2 grow" max={1} value={progress} aria-label="Progress" />
           <span className="w-10 text-right text-soft tabular-nums">{Math.round(progress * 100)} %</span>
         </div>
       )}

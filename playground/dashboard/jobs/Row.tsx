@@ -34,7 +34,7 @@ export const Row = memo(function Row({ job, selected, onSelect }: { job: JobRow;
       <td className="px-3 py-2">
         <Status status={job.status} />
         {job.status === 'RUNNING' && job.progress !== null && (
-          <progress className="mt-1 block h-1 w-20 accent-running" max={1} value={job.progress} aria-label={`Progress of job ${job.id}`} />
+          <progress className="mt-1 block h-1 w-20 " max={1} value={job.progress} aria-label={`Progress of job ${job.id}`} />
         )}
       </td>
       <td className="max-w-0 min-w-32 px-3 py-2 max-md:w-full">
@@ -43,6 +43,9 @@ export const Row = memo(function Row({ job, selected, onSelect }: { job: JobRow;
         </Link>
         <span className="flex items-center gap-1.5 overflow-hidden text-xs text-soft">
           <span className="font-mono">#{job.id}</span>
+          <span className="sm:hidden">
+            <Age at={job.createdAt} />
+          </span>
           {job.tags.slice(0, 3).map((tag) => (
             <span key={tag} className="max-w-28 truncate rounded bg-raised px-1.5 group-hover:bg-card" title={tag}>
               {tag}
@@ -66,7 +69,7 @@ export const Row = memo(function Row({ job, selected, onSelect }: { job: JobRow;
       <td className="hidden px-3 py-2 text-right tabular-nums text-soft md:table-cell">
         {job.attempt}/{job.maxAttempts}
       </td>
-      <td className="px-3 py-2 text-right text-soft tabular-nums">
+      <td className="hidden px-3 py-2 text-right text-soft tabular-nums sm:table-cell">
         <Age at={job.createdAt} />
       </td>
       <td className="hidden px-3 py-2 text-right text-soft sm:table-cell">

@@ -83,7 +83,7 @@ export function Confirmation() {
       {problem && <Problem>{problem}</Problem>}
       <div className="mt-4 flex flex-wrap justify-end gap-2">
         <Button onClick={close}>Keep it</Button>
-        <Button kind="danger" autoFocus disabled={busy} onClick={confirm}>
+        <Button kind="danger" data-focus disabled={busy} onClick={confirm}>
           <Icon aria-hidden className="size-4" />
           {label} job
         </Button>

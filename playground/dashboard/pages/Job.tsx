@@ -12,6 +12,7 @@ import { Logs } from '../jobs/Logs';
 import { indented, PayloadInput, problemOf } from '../jobs/payload';
 import { bytes, duration, word } from '../lib/format';
 import { useHotkeys } from '../lib/hotkeys';
+import { useNow } from '../lib/now';
 import { Action, Age, Button, CopyButton, Dialog, Elapsed, Empty, Moment, Skeleton, Trouble } from '../ui/basics';
 import { LOOK, Priority, Status } from '../ui/status';
 
@@ -98,7 +99,7 @@ function Attempts({ attempts }: { attempts: JobAttempt[] }) {
             <span className="font-medium">Attempt {each.number}</span>
             <Status status={each.outcome ?? 'RUNNING'} />
             <span className="text-soft">
-              ran <Elapsed from={each.startedAt} to={each.finishedAt} />
+              {each.finishedAt ? 'ran' : 'running for'} <Elapsed from={each.startedAt} to={each.finishedAt} />
             </span>
             <span className="text-soft">
               <Age at={each.startedAt} />
@@ -115,9 +116,12 @@ function Attempts({ attempts }: { attempts: JobAttempt[] }) {
 const WAITS = ['PENDING', 'SCHEDULED', 'QUEUED'];
 
 function Timeline({ events }: { events: JobEvent[] }) {
+  const now = useNow();
   const spent = events.map((each, at) => {
     const next = events[at + 1];
-    return next ? Date.parse(next.at) - Date.parse(each.at) : null;
+    if (next) return Date.parse(next.at) - Date.parse(each.at);
+    const goesOn = each.to === 'RUNNING' || WAITS.includes(each.to);
+    return goesOn ? Math.floor(Math.max(now - Date.parse(each.at), 0) / 1000) * 1000 : null;
   });
   const sum = (waits: boolean) =>
     spent.reduce<number>((all, ms, at) => all + (ms !== null && (waits ? WAITS.includes(events[at].to) : events[at].to === 'RUNNING') ? ms : 0), 0);
@@ -148,7 +152,14 @@ function Timeline({ events }: { events: JobEvent[] }) {
                 </span>
                 {spent[at] !== null && (
                   <span className="text-xs text-soft">
-                    {each.to === 'RUNNING' ? 'ran' : WAITS.includes(each.to) ? 'waited' : 'stayed'} {duration(spent[at])}
+                    {isLast
+                      ? 'for'
+                      : each.to === 'RUNNING'
+                        ? 'ran'
+                        : WAITS.includes(each.to)
+                          ? 'waited'
+                          : 'stayed'}{' '}
+                    {duration(spent[at])}
                   </span>
                 )}
               </span>

@@ -237,7 +237,7 @@ export function Jobs() {
         </div>
       )}
       {newcomers > 0 && (
-        <div className="sticky top-16 z-10 mb-3 flex h-0 justify-center">
+        <div className="sticky top-16 z-10 flex h-0 justify-center">
           <Button kind="solid" className="h-8 -translate-y-1 rounded-full! shadow-lg" onClick={showNew}>
             <ArrowUp aria-hidden className="size-4" /> {capped(newcomers)} {newcomers === 1 ? 'new job' : 'new jobs'}
           </Button>
@@ -283,7 +283,7 @@ export function Jobs() {
                 <th className="th hidden w-[40%] lg:table-cell">Payload</th>
                 <th className="th hidden md:table-cell">Priority</th>
                 <th className="th hidden text-right! md:table-cell">Attempt</th>
-                <th className="th text-right!">Created</th>
+                <th className="th hidden text-right! sm:table-cell">Created</th>
                 <th className="th hidden text-right! sm:table-cell">Took</th>
                 <th className="th hidden sm:table-cell">
                   <span className="sr-only">Actions</span>

@@ -73,7 +73,7 @@ function NewSchedule({ onClose }: { onClose: () => void }) {
     <Dialog title="New schedule" onClose={onClose} wide>
       <form onSubmit={submit} className="space-y-3">
         <div className="grid gap-3 sm:grid-cols-2">
-          {text('name', 'Name', { autoFocus: true, placeholder: 'nightly report' })}
+          {text('name', 'Name', { 'data-focus': true, placeholder: 'nightly report' })}
           {text('taskName', 'Task', { list: `${id}-tasks` })}
           <datalist id={`${id}-tasks`}>{data?.tasks.map((task) => <option key={task.name} value={task.name} />)}</datalist>
           <div>
@@ -211,7 +211,7 @@ export function Schedules() {
             <Button onClick={() => setDeleting(null)}>Keep it</Button>
             <Button
               kind="danger"
-              autoFocus
+              data-focus
               onClick={() => {
                 void change(DELETE_SCHEDULE, deleting, `${deleting.name} is deleted.`);
                 setDeleting(null);

@@ -100,6 +100,7 @@ export function Dialog({ title, onClose, children, wide }: { title: string; onCl
     const opener = document.activeElement as HTMLElement | null;
     const element = dialog.current!;
     element.showModal();
+    element.querySelector<HTMLElement>('[data-focus]')?.focus();
     return () => {
       element.close();
       if (opener?.isConnected) opener.focus();
