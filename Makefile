@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test audits faults check fmt schema settings-docs bench screenshots playground clean
+.PHONY: run test audits resume fuzz schemathesis faults check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -35,11 +35,33 @@ test: .venv/.synced-dev
 audits: .venv/.synced-dev
 	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest -m clients tests/clients $(ARGS)
 
-# Every fault on MariaDB and MySQL with SEEDS seeds of JOBS jobs each, and a table of what was found.
+# Subscribers that lose their connection again and again, on two servers and MariaDB, compared with the log at the end.
+SECONDS ?= 60
+SUBSCRIBERS ?= 50
+resume: .venv/.synced-dev
+	SIGNALBOX_TEST_RESUME_SECONDS=$(SECONDS) SIGNALBOX_TEST_RESUME_JOBS=$(or $(RESUME_JOBS),20000) \
+	SIGNALBOX_TEST_RESUME_SUBSCRIBERS=$(SUBSCRIBERS) $(BIN)/pytest -m resume tests/clients $(ARGS)
+
+# COUNT broken requests and frames that follow from SEED, to a real server.
+COUNT ?= 100000
+SEED ?= 1
+fuzz: .venv/.synced-dev
+	SIGNALBOX_TEST_FUZZ_COUNT=$(COUNT) SIGNALBOX_TEST_FUZZ_SEED=$(SEED) $(BIN)/pytest -s -m fuzz tests/fuzz $(ARGS)
+
+# Schemathesis for 5 minutes against the server at URL, whose database is full of rubbish afterwards. It runs from an
+# environment of its own that uv keeps: what it needs is no part of ours.
+URL ?= http://127.0.0.1:8000/graphql
+schemathesis: $(UV)
+	SCHEMATHESIS_HOOKS=schemathesis_hooks PYTHONPATH=tests/fuzz $(UV) tool run 'schemathesis>=4.32,<5' run $(URL) \
+	--max-time 300 --seed $(SEED) --continue-on-failure --checks no_defect --workers 2 --request-timeout 30
+
+# Every fault on MariaDB, MySQL and SQLite with SEEDS seeds of JOBS jobs each, PROCESSES runs at a time, and a table of
+# what was found. A run keeps most of one core busy.
 SEEDS ?= 3
 JOBS ?= 1500
+PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 faults: .venv/.synced-dev
-	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults tests/faults $(ARGS)
+	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

@@ -26,6 +26,7 @@ CANCEL = "mutation($id: ID!) { cancelJob(id: $id) { job { id } } }"
 RUN = "mutation($ids: [ID!]) { runJobs(filter: {ids: $ids}) { count } }"
 STATS = "{ jobStats { byStatus { status count } } }"
 BATCH = 200
+START_SECONDS = 120.0
 
 
 async def deadlocks(url: str) -> int:
@@ -38,6 +39,20 @@ async def deadlocks(url: str) -> int:
                 return int(row[1])
             await cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME='lock_deadlocks'")
             return int((await cursor.fetchone())[0])
+    finally:
+        connection.close()
+
+
+async def all_at_work(url: str, workers: int) -> None:
+    """Wait until every worker has made itself known: before that there is no contention to measure."""
+    connection = await connect(url)
+    try:
+        async with asyncio.timeout(START_SECONDS), connection.cursor() as cursor:
+            count = 0
+            while count < workers:
+                await asyncio.sleep(0.1)
+                await cursor.execute("SELECT COUNT(*) FROM worker")
+                [count] = await cursor.fetchone()
     finally:
         connection.close()
 
@@ -76,6 +91,7 @@ async def measure(url: str, seconds: float, workers: int) -> int:
             for _ in range(workers)
         ]
         try:
+            await all_at_work(url, workers)
             until = time.monotonic() + seconds
             created = sum(await asyncio.gather(*(press(client, until, random.Random(seed)) for seed in range(3))))
             found = await deadlocks(url) - before

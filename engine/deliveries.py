@@ -16,10 +16,12 @@ import structlog
 from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.http_client import HttpClient, HttpError, HttpResponse
+from engine.metrics import DELIVERY_SECONDS, DELIVERY_TRIES
 from engine.records import DueDelivery, TryResult
 from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
+from engine.tracing import span
 from engine.webhooks import Receivers, headers
 from models.enums import DeliveryStatus
 
@@ -110,13 +112,16 @@ class Deliveries(Service):
         response: HttpResponse | None = None
         error: str | None = None
         try:
-            response = await self._client.request(
-                "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
-            )
+            with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
+                response = await self._client.request(
+                    "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
+                )
         except HttpError as failure:
             error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
         duration_ms = round((self.clock.monotonic() - started) * 1000)
         result = judge(delivery, response, error, duration_ms)
+        DELIVERY_SECONDS.observe(duration_ms / 1000)
+        DELIVERY_TRIES.labels(result.status.value).inc()
         if result.status is not DeliveryStatus.DELIVERED:
             log.info(
                 "webhook.not_delivered",

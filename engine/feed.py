@@ -6,14 +6,17 @@ and a cursor always means the same place.
 
 Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
 transaction under way may yet fill it, waits for that, and passes only numbers that were never used. A subscriber that
-does not keep up is ended with the cursor of the last event it was given; none is ever skipped.
+does not keep up is ended with the cursor of the last event it was given; none is ever skipped. When all come back at
+once, after a restart say, few replay at a time and in small steps: a worker's heartbeat must not wait for them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, TypeVar
 
 from engine.clock import Clock
 from engine.errors import CursorExpired, InvalidInput, SlowConsumer
@@ -27,6 +30,13 @@ PAGE = 500
 QUEUE_SIZE = 10_000
 POLL_SECONDS = 0.2
 LOOK_BACK = 1000
+REPLAYS = 3
+"""So many pages are read at once; the others of the pool's connections are for those who change something."""
+STEP = 20
+"""After so many replayed events everyone else gets a turn: each costs its reader up to 0.1 ms."""
+
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +90,18 @@ class Feed(Service):
         self._position: int | None = None
         self._positioning = asyncio.Lock()
         self._holes: dict[int, float] = {}
+        self._replays = asyncio.Semaphore(REPLAYS)
+        self._reading: set[asyncio.Future[Any]] = set()
         store.listen(self._committed)
 
     @property
     def subscriber_count(self) -> int:
         return len(self._subscribers)
+
+    @property
+    def position(self) -> int | None:
+        """The last event that the subscribers were given; None when there are none."""
+        return self._position
 
     def _committed(self, unit: Unit) -> None:
         if self._subscribers and unit.last_seq is not None:
@@ -120,19 +137,43 @@ class Feed(Service):
             self._subscribers.discard(subscriber)
 
     async def _replay(self, where: ChangeFilter, cursor: int, floor: int) -> AsyncGenerator[StatusChange, None]:
-        first, last = await self._reads.log_bounds()
+        first, last = await self._undisturbed(self._reads.log_bounds)
         if cursor > max(last, floor):
             raise InvalidInput(f"after: {cursor} is not a cursor of this log, which ends at {last}.", field="after")
         if first > cursor + 1 and first > 1 and cursor < floor:
             raise CursorExpired
         while cursor < floor:
-            events = [event for event in await self._reads.events_after(cursor, PAGE) if event.seq <= floor]
-            if not events:
-                return
-            for change in await self._reads.changes(events):
+            cursor, changes = await self._undisturbed(partial(self._page, cursor, floor))
+            for number, change in enumerate(changes, 1):
                 if where.matches(change):
                     yield change
-            cursor = events[-1].seq
+                if number % STEP == 0:
+                    await asyncio.sleep(0)
+
+    async def _page(self, cursor: int, floor: int) -> tuple[int, list[StatusChange]]:
+        """What follows ``cursor`` up to ``floor``, a page of it, and the cursor after that."""
+        events = [event for event in await self._reads.events_after(cursor, PAGE) if event.seq <= floor]
+        return (events[-1].seq, await self._reads.changes(events)) if events else (floor, [])
+
+    async def _undisturbed(self, read: Callable[[], Awaitable[T]]) -> T:
+        """Read on behalf of a subscriber. One that leaves meanwhile does not cost a connection to the database, which
+        would have to be closed with half an answer in it."""
+        await self._replays.acquire()
+        reading = asyncio.ensure_future(read())
+        self._reading.add(reading)
+        reading.add_done_callback(self._has_read)
+        return await asyncio.shield(reading)
+
+    def _has_read(self, reading: asyncio.Future[Any]) -> None:
+        self._reading.discard(reading)
+        self._replays.release()
+        if not reading.cancelled():
+            reading.exception()  # known to the subscriber, or of interest to nobody
+
+    async def stop(self) -> None:
+        await super().stop()
+        if self._reading:
+            await asyncio.wait(self._reading)
 
     async def _start_position(self) -> int:
         """Where the feed is; found anew when nobody has been listening."""

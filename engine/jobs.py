@@ -15,6 +15,7 @@ from typing import Any, Literal
 
 import orjson
 
+from engine import tracing
 from engine.errors import InvalidInput, NotFound
 from engine.http_client import HttpError, check_url
 from engine.payload import encode_json
@@ -139,6 +140,7 @@ class Jobs:
             webhook_url=source.webhook_url,
             concurrency_key=source.concurrency_key,
             copy_of_id=source.id,
+            traceparent=tracing.traceparent(),
         )
         if has_payload:
             checked = await self.check(JobInput(task_name=source.task_name, payload=payload))
@@ -170,6 +172,7 @@ class Jobs:
             idempotency_key=_checked_key(given.idempotency_key, "idempotencyKey"),
             webhook_url=_checked_url(given.webhook_url),
             concurrency_key=_checked_key(given.concurrency_key, "concurrencyKey"),
+            traceparent=tracing.traceparent(),
         )
         if new.idempotency_key is not None:
             new.digest = _digest(new)

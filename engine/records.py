@@ -68,6 +68,7 @@ class NewJob:
         run_at: due then; None with ``run`` means now, None without means held.
         digest: what must be equal for an idempotency key to mean the same request.
         scheduled_for: the firing time, where a schedule makes the job.
+        traceparent: the span that asked for it (W3C Trace Context), for the spans of its attempts.
     """
 
     task_name: str
@@ -85,6 +86,7 @@ class NewJob:
     copy_of_id: int | None = None
     schedule_id: int | None = None
     scheduled_for: datetime | None = None
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)
@@ -164,6 +166,7 @@ class ClaimedJob:
     has_tags: bool
     claim_token: int
     scheduled_for: datetime | None = None
+    traceparent: str | None = None
 
 
 @dataclass(slots=True)

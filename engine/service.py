@@ -21,6 +21,9 @@ from engine.metrics import LOOP_FAILURES
 log = structlog.get_logger("signalbox.service")
 
 LONGEST_PAUSE_SECONDS = 5.0
+LONGEST_TURN_SECONDS = 90.0
+"""A turn that takes longer hangs: its statements have limits of 30 s, and a turn of many is cut into several."""
+LATE_SECONDS = 30.0
 
 
 @dataclass(slots=True)
@@ -31,6 +34,8 @@ class Health:
     turns: int = 0
     failures: int = 0
     last_turn: float | None = None
+    turn_began: float | None = None
+    next_turn_due: float | None = None
     last_error: str | None = None
 
 
@@ -43,6 +48,8 @@ class Service:
     name = "service"
     interval_seconds = 1.0
     jitter = 0.1
+    is_vital = True
+    """Whether a process in which this loop fails should be sent no clients."""
 
     def __init__(self, clock: Clock | None = None) -> None:
         self.clock = clock or SystemClock()
@@ -76,10 +83,23 @@ class Service:
     def is_running(self) -> bool:
         return self._task is not None and not self._task.done()
 
+    @property
+    def problem(self) -> str | None:
+        """Why this loop does not do its work; None when it does."""
+        if not self.is_running:
+            return "the loop has ended"
+        now, health = self.clock.monotonic(), self.health
+        if health.turn_began is not None and now - health.turn_began > LONGEST_TURN_SECONDS:
+            return f"a turn has been under way for {now - health.turn_began:.0f} s"
+        if health.next_turn_due is not None and now - health.next_turn_due > LATE_SECONDS:
+            return f"the next turn is {now - health.next_turn_due:.0f} s late"
+        return health.last_error
+
     async def _loop(self) -> None:
         failures_in_a_row = 0
         while not self._stopping:
             self._wake.clear()
+            self.health.turn_began, self.health.next_turn_due = self.clock.monotonic(), None
             try:
                 wait = await self.run_once()
             except Exception as error:  # noqa: BLE001 - a loop that dies silently is the worst of failures
@@ -96,7 +116,9 @@ class Service:
                 self.health.last_error = None
             if wait is None:
                 wait = self.interval_seconds
-            await self._pause(wait * (1 + random.uniform(-self.jitter, self.jitter)))  # noqa: S311 - no secret
+            wait *= 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
+            self.health.turn_began, self.health.next_turn_due = None, self.clock.monotonic() + wait
+            await self._pause(wait)
 
     def _report(self, error: Exception, failures_in_a_row: int) -> None:
         if isinstance(error, Unavailable):

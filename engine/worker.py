@@ -23,12 +23,13 @@ from typing import Any
 
 import structlog
 
+from engine import tracing
 from engine.clock import Clock
 from engine.errors import Unavailable
 from engine.executor import Attempts, timed_out
 from engine.heart import Heart
 from engine.joblogs import JobLogs
-from engine.metrics import TASKS_ABANDONED
+from engine.metrics import CLAIM_SECONDS, JOBS_CLAIMED, OTHER, TASKS_ABANDONED, Tally
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.registry import TaskRegistry
@@ -95,6 +96,7 @@ class Worker(Service):
         self._may_be_more = True
         self._draining = False
         self._rate = Rate(self.clock)
+        self.tally = Tally()
         self.heart = Heart(self, store)
         self.logs = JobLogs(store, self._running, self.clock)
         store.listen(self._committed)
@@ -158,6 +160,11 @@ class Worker(Service):
         return len(self._running)
 
     @property
+    def buffered_count(self) -> int:
+        """How many jobs are claimed and wait for a slot here."""
+        return len(self._buffer)
+
+    @property
     def runs(self) -> Collection[Run]:
         """The attempts under way."""
         return self._running.values()
@@ -185,7 +192,11 @@ class Worker(Service):
         self._may_be_more = False
         name = f"{self.host}:{self.pid}/{worker_id}"
         request = ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now)
+        began = self.clock.monotonic()
         jobs = await self._store.claim(request)
+        if jobs:
+            CLAIM_SECONDS.observe(self.clock.monotonic() - began)
+            JOBS_CLAIMED.inc(len(jobs))
         for job in jobs:
             self._held[job.id] = job
         self._buffer.extend(jobs)
@@ -232,7 +243,7 @@ class Worker(Service):
     async def _run(self, run: Run) -> None:
         job = run.job
         try:
-            finish = await self._attempts.run(job)
+            finish = await (self._traced(job) if tracing.is_on() else self._attempts.run(job))
         except asyncio.CancelledError:
             finish = Finish.cancelled(job) if run.why == "cancel" else Finish.released(job)
         except Exception as error:
@@ -242,9 +253,19 @@ class Worker(Service):
             return  # it was cut off
         self._end(run, finish)
 
+    async def _traced(self, job: ClaimedJob) -> Finish:
+        about = {"signalbox.job.id": job.id, "signalbox.task": job.task_name, "signalbox.attempt": job.attempt}
+        with tracing.span("job.attempt", about, parent=job.traceparent) as span:
+            finish = await self._attempts.run(job)
+            span.set_attribute("signalbox.to", finish.to.value)
+        return finish
+
     def _end(self, run: Run, finish: Finish) -> None:
         del self._running[run.job.id]
         self._rate.note()
+        name = run.job.task_name
+        outcome = "LOST" if run.why == "lost" else finish.to._value_
+        self.tally.note(name if name in self._registry else OTHER, outcome, self.clock.monotonic() - run.started_at)
         if run.why == "lost":
             self.logs.settle(run.job.id)
             self._forget(run.job)

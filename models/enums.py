@@ -59,3 +59,16 @@ class MisfirePolicy(StrEnum):
     RUN_ONCE = "RUN_ONCE"
     RUN_ALL = "RUN_ALL"
     SKIP = "SKIP"
+
+
+class Role(IntEnum):
+    """What a caller may do; each role may do all that those below it may."""
+
+    VIEWER = 1
+    OPERATOR = 2
+    ADMIN = 3
+
+    @property
+    def word(self) -> str:
+        """As users write it."""
+        return self.name.lower()

@@ -37,6 +37,7 @@ class Job(Model):
     webhook_url = fields.CharField(max_length=MAX_URL_LENGTH, null=True)
     schedule_id = fields.BigIntField(null=True)
     scheduled_for = fields.DatetimeField(null=True)
+    traceparent = fields.CharField(max_length=55, null=True)
     copy_of_id = fields.BigIntField(null=True)
     worker_id = fields.BigIntField(null=True)
     claim_token = fields.BigIntField(null=True)

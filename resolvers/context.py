@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
@@ -18,9 +19,12 @@ from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
+from models.enums import Role
 from resolvers.logs import log_connection, log_query
+from resolvers.redaction import Redactor
 from schema.logs import JobLogConnection
 
+Key = TypeVar("Key")
 Record = TypeVar("Record")
 
 
@@ -44,6 +48,26 @@ class OperationLoaders:
         self._schedules = schedules
         self._waiting = waiting
         self._to_explain: dict[int, JobRecord] = {}
+        self._running: set[asyncio.Task[Any]] = set()
+
+    def cancel(self) -> None:
+        """End the loads that are under way; nobody waits for them any more."""
+        for task in self._running:
+            task.cancel()
+
+    def _loader(
+        self, load: Callable[[list[Key]], Awaitable[Sequence[Record]]], *, cache: bool = True
+    ) -> DataLoader[Key, Record]:
+        async def run(keys: list[Key]) -> Sequence[Record]:
+            task = asyncio.current_task()
+            assert task is not None  # noqa: S101 - a loader runs its loads in tasks
+            self._running.add(task)
+            try:
+                return await load(keys)
+            finally:
+                self._running.discard(task)
+
+        return DataLoader(run, cache=cache)
 
     @cached_property
     def _jobs(self) -> DataLoader[int, JobRecord | None]:
@@ -51,35 +75,35 @@ class OperationLoaders:
             found = await self._reads.jobs_by_id(ids)
             return [found.get(job_id) for job_id in ids]
 
-        return DataLoader(load)
+        return self._loader(load)
 
     @cached_property
     def _events(self) -> DataLoader[int, list[EventRecord]]:
         async def load(ids: list[int]) -> list[list[EventRecord]]:
             return _in_order(ids, await self._reads.events_of(ids))
 
-        return DataLoader(load)
+        return self._loader(load)
 
     @cached_property
     def _attempts(self) -> DataLoader[int, list[AttemptRecord]]:
         async def load(ids: list[int]) -> list[list[AttemptRecord]]:
             return _in_order(ids, await self._reads.attempts_of(ids))
 
-        return DataLoader(load)
+        return self._loader(load)
 
     @cached_property
     def _deliveries(self) -> DataLoader[int, list[DeliveryRecord]]:
         async def load(ids: list[int]) -> list[list[DeliveryRecord]]:
             return _in_order(ids, await self._reads.deliveries_of(ids))
 
-        return DataLoader(load)
+        return self._loader(load)
 
     @cached_property
     def _reasons(self) -> DataLoader[int, str | None]:
         async def load(ids: list[int]) -> list[str | None]:
             return await self._waiting.explain([self._to_explain[job_id] for job_id in ids])
 
-        return DataLoader(load, cache=False)
+        return self._loader(load, cache=False)
 
     async def waiting_for(self, job: Any) -> str | None:
         self._to_explain[job.id] = job
@@ -87,7 +111,7 @@ class OperationLoaders:
 
     @cached_property
     def _logs(self) -> DataLoader[LogQuery, LogPage]:
-        return DataLoader(self._reads.log_pages)
+        return self._loader(self._reads.log_pages)
 
     @cached_property
     def _schedules_by_id(self) -> DataLoader[int, ScheduleRecord | None]:
@@ -95,7 +119,7 @@ class OperationLoaders:
             found = await self._schedules.by_id(ids)
             return [found.get(schedule_id) for schedule_id in ids]
 
-        return DataLoader(load)
+        return self._loader(load)
 
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
@@ -122,14 +146,31 @@ class OperationLoaders:
 
 @dataclass(slots=True)
 class OperationContext:
-    """What ``info.context`` is."""
+    """What ``info.context`` is.
+
+    Attributes:
+        role: what the caller may do, and all that decides on what is shown.
+        caller: the name of the caller's key; for accounts and logs, never for what is shown.
+    """
 
     engine: Engine
     loaders: OperationLoaders
+    role: Role
+    caller: str
+    redactor: Redactor
 
     @classmethod
-    def of(cls, engine: Engine) -> OperationContext:
-        return cls(engine, OperationLoaders(engine.reads, engine.schedules, engine.waiting))
+    def of(cls, engine: Engine, role: Role, caller: str, redactor: Redactor) -> OperationContext:
+        loaders = OperationLoaders(engine.reads, engine.schedules, engine.waiting)
+        return cls(engine, loaders, role, caller, redactor)
+
+    def afresh(self) -> OperationContext:
+        """One of the same role in which nothing is loaded yet; subscribers share it, so it names no caller."""
+        return self.of(self.engine, self.role, "", self.redactor)
+
+    def cancel(self) -> None:
+        """The operation was stopped: so is what it started."""
+        self.loaders.cancel()
 
 
 Info = StrawberryInfo[OperationContext, Any]

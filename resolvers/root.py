@@ -9,17 +9,20 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
+from resolvers.visibility import conceal
 from schema.scalars import config
 
 
 def build_schema() -> strawberry.Schema:
     """The whole public surface."""
-    return strawberry.Schema(
+    schema = strawberry.Schema(
         query=merge_types("Query", (Query, ScheduleQueries)),
         mutation=merge_types("Mutation", (Mutation, ScheduleMutations)),
         subscription=Subscription,
         config=config(),
     )
+    conceal(schema)
+    return schema
 
 
 def sdl() -> str:

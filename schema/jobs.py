@@ -63,6 +63,9 @@ class Job:
     payload_text: str | None = strawberry.field(
         description="The payload as stored, byte for byte: safe for integers that JavaScript would round."
     )
+    payload_preview: str | None = strawberry.field(
+        description=f"How payloadText begins, for lists: at most {PREVIEW_CHARACTERS} characters."
+    )
     priority: JobPriority
     status: JobStatus
     tags: list[str]
@@ -81,10 +84,6 @@ class Job:
     finished_at: datetime | None = strawberry.field(description="When it reached a terminal status.")
     copy_of_id: strawberry.Private[int | None]
     schedule_id: strawberry.Private[int | None]
-
-    @strawberry.field(description="How payloadText begins, for lists: its first 200 characters.")
-    def payload_preview(self) -> str | None:
-        return None if self.payload_text is None else self.payload_text[:PREVIEW_CHARACTERS]
 
     @strawberry.field(description="The schedule that made it; null once that is deleted.")
     async def schedule(self, info: Info) -> LazySchedule | None:

@@ -3,25 +3,35 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
-import prometheus_client
 from starlette.applications import Starlette
+from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
+from starlette.websockets import WebSocket
 
+from models.enums import Role
 from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from server.access import Admission, RoleCheck
 from server.dashboard import dashboard_routes
+from server.keys import ApiKey
+from server.metrics import Metrics
+from server.rate_limit import RateLimit
+from server.request_ids import RequestIds, current_request_id
+from server.telemetry import TracedRequests
+from server.transport.cost import CostLimit
+from server.transport.documents import Check
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
 from server.transport.limits import Limits
+from server.transport.requests import BadRequest
 from server.transport.sharing import Sharing
 from server.transport.websocket import GraphQLWebSocket
 from server.webhook_test import WebhookTest
@@ -39,26 +49,61 @@ class Assets(StaticFiles):
         return response
 
 
+def only_for(
+    role: Role, admission: Admission, endpoint: Callable[[Request], Awaitable[Response]]
+) -> Callable[[Request], Awaitable[Response]]:
+    """``endpoint`` for callers of this role and above."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            key = admission.request(request)
+        except BadRequest as error:
+            return JSONResponse({"error": error.message}, error.status, error.headers)
+        if key.role < role:
+            return JSONResponse({"error": f"This needs the role {role.word}."}, 403)
+        return await endpoint(request)
+
+    return guarded
+
+
 def build_app(application: Application) -> Starlette:
     """The ASGI application around ``application``, which it starts and stops.
 
     ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
     """
+    settings = application.settings
+    schema = build_schema()
+    limits = Limits(cost=settings.max_cost)
+    cost = CostLimit(schema, limits)
+    checks: list[Check] = [RoleCheck(schema._schema), cost]
+    if settings.rate_limit is not None:
+        checks.append(RateLimit(settings.rate_limit, cost.of))
     executor = Executor(
-        build_schema(),
-        new_request_id=lambda: secrets.token_hex(8),
-        limits=Limits(cost=application.settings.max_cost),
-        with_introspection=application.settings.introspection,
-        sharing=Sharing(key_of=lambda _context: "everyone", position_of=lambda change: change.seq),
-        event_context=lambda _context: OperationContext.of(application.engine),
+        schema,
+        new_request_id=current_request_id,
+        checks=checks,
+        limits=limits,
+        introspection=settings.introspection,
+        sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
+        event_context=OperationContext.afresh,
     )
+    admission = Admission(application.keys)
 
-    def context_for(_connection: Any, *_rest: Any) -> OperationContext:
-        return OperationContext.of(application.engine)
+    def context_of(key: ApiKey) -> OperationContext:
+        return OperationContext.of(application.engine, key.role, key.name, application.redactor)
 
-    most = application.settings.max_body_bytes
-    http = GraphQLHTTP(executor, context_for=context_for, page=graphiql_page, max_body_bytes=most)
-    websocket = GraphQLWebSocket(executor, context_for=context_for, max_message_bytes=most)
+    def request_context(request: Request) -> OperationContext:
+        return context_of(admission.request(request))
+
+    def socket_context(socket: WebSocket, payload: Mapping[str, Any]) -> OperationContext:
+        return context_of(admission.socket(socket, payload))
+
+    most = settings.max_body_bytes
+    http = GraphQLHTTP(executor, context_for=request_context, page=graphiql_page, max_body_bytes=most)
+    websocket = GraphQLWebSocket(executor, context_for=socket_context, max_message_bytes=most)
+    if application.key_file is not None:
+        application.key_file.listen(websocket.readmit)
+        application.key_file.listen(http.streams.readmit)
 
     async def health(_request: Request) -> Response:
         return JSONResponse({"status": "alive"})
@@ -67,13 +112,11 @@ def build_app(application: Application) -> Starlette:
         problems = await application.is_ready()
         if problems:
             return JSONResponse({"status": "not ready", "problems": problems}, status_code=503)
-        return JSONResponse({"status": "ready"})
-
-    async def metrics(_request: Request) -> Response:
-        return PlainTextResponse(prometheus_client.generate_latest(), media_type=prometheus_client.CONTENT_TYPE_LATEST)
+        warnings = application.warnings()
+        return JSONResponse({"status": "ready", **({"warnings": warnings} if warnings else {})})
 
     async def end_streams() -> None:
-        await asyncio.gather(websocket.shutdown(), http.streams.shutdown())
+        await asyncio.gather(websocket.shutdown(), http.shutdown())
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -91,15 +134,16 @@ def build_app(application: Application) -> Starlette:
         Mount("/static/dashboard", Assets(directory=DASHBOARD_DIR), name="dashboard"),
         Route("/healthz", health),
         Route("/readyz", ready),
-        Route("/metrics", metrics),
+        Route("/metrics", Metrics(application, websocket).__call__),
         *dashboard_routes(),
     ]
     if application.settings.webhook_test:
         receiver = WebhookTest()
         routes += [
             Route("/webhook-test", receiver.receive, methods=["POST"]),
-            Route("/webhook-test", receiver.show, methods=["GET"]),
+            Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.show), methods=["GET"]),
         ]
-    app = Starlette(routes=routes, lifespan=lifespan)
+    middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
+    app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams
     return app

@@ -9,7 +9,7 @@ import ipaddress
 import signal
 import sys
 from collections.abc import Coroutine
-from typing import Annotated, Any, NoReturn
+from typing import Annotated, Any, Literal, NoReturn
 
 import structlog
 import typer
@@ -19,18 +19,22 @@ from uvicorn.loops.auto import auto_loop_factory
 
 from engine.errors import ConfigurationError, Unavailable
 from engine.worker import LEASE_SECONDS
+from resolvers.redaction import Redactor
 from resolvers.root import sdl
 from server.app import build_app
+from server.client.commands import jobs
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
+from server.transport.leaving import LeavingHTTPProtocol
 from server.version import VERSION
-from server.wiring import Application, build, lacking_migrations, migrate_now
+from server.wiring import Application, build, lacking_migrations, migrate_now, read_keys
 
 log = structlog.get_logger("signalbox.cli")
 cli = typer.Typer(
     name="signalbox", help="A job scheduler with a GraphQL API.", no_args_is_help=True, pretty_exceptions_enable=False
 )
+cli.add_typer(jobs)
 
 Tasks = Annotated[
     list[str] | None, typer.Option("--tasks", metavar="MODULE_OR_PATH", help="Your tasks; may be given several times.")
@@ -46,6 +50,13 @@ def main() -> None:
         cli()
     except ConfigurationError as error:
         _fail(str(error))
+
+
+def _settings(log_style: Literal["auto", "console", "json"] | None = None) -> Settings:
+    """What the environment says; from here on there is a log."""
+    settings = read_settings()
+    configure_logs(log_style or settings.log_format, Redactor(settings.redacted_keys))
+    return settings
 
 
 def _fail(message: str) -> NoReturn:
@@ -68,12 +79,11 @@ def serve(
     ] = False,
 ) -> None:
     """Serve the API and GraphiQL, with an embedded worker."""
-    settings = read_settings()
-    configure_logs(settings.log_format)
-    if not insecure and not _is_loopback(host):
+    settings = _settings()
+    if not insecure and not _is_loopback(host) and read_keys(settings)[0].is_open:
         _fail(
-            f"{host} is not a loopback address, and there are no API keys yet: anyone could run jobs. "
-            "Listen on 127.0.0.1, put a proxy with authentication in front, or say --insecure."
+            f"{host} is not a loopback address, and there are no API keys: anyone who reaches it could run jobs. "
+            "Set SIGNALBOX_API_KEYS (name:role:key,...), listen on 127.0.0.1, or say --insecure."
         )
     application = build(
         settings,
@@ -99,6 +109,7 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         log_config=None,
         access_log=False,
         lifespan="on",
+        http=LeavingHTTPProtocol,
         ws=DirectWebSocketProtocol,
         ws_per_message_deflate=False,  # of each socket's own: an event to a thousand would be compressed as often
         ws_max_size=application.settings.max_body_bytes,
@@ -136,7 +147,10 @@ class Server(uvicorn.Server):
             database=application.settings.database.display,
             slots=application.worker.slots if application.worker else 0,
             tasks=len(application.registry),
+            keys=len(application.keys),
         )
+        if application.keys.is_open and not _is_loopback(self.config.host):
+            log.warning("signalbox.open", host=self.config.host, remedy="set SIGNALBOX_API_KEYS")
 
     async def shutdown(self, sockets: Any = None) -> None:
         # uvicorn waits for its requests first, and a stream is a request that does not end by itself
@@ -158,8 +172,7 @@ def worker(
     tasks: Tasks = None,
 ) -> None:
     """Run jobs, and serve nobody."""
-    settings = read_settings()
-    configure_logs(settings.log_format)
+    settings = _settings()
     application = build(
         settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, lease_seconds=lease, with_api=False
     )
@@ -210,8 +223,7 @@ async def _work(application: Application) -> None:
 @cli.command()
 def migrate() -> None:
     """Bring the database up to date."""
-    settings = read_settings()
-    configure_logs(settings.log_format)
+    settings = _settings()
     asyncio.run(_migrate(settings))
 
 
@@ -230,10 +242,11 @@ def schema() -> None:
 @cli.command()
 def check(tasks: Tasks = None) -> None:
     """Say whether settings, tasks and database are in order; exit code 1 where not."""
-    settings = read_settings()
-    configure_logs("console")
+    settings = _settings("console")
     application = build(settings, task_sources=tasks or [])
     print(f"settings    fine; {len(application.registry)} tasks")
+    keys = application.keys
+    print(f"API keys    {'none: everyone who can reach it is an admin' if keys.is_open else len(keys)}")
     problem = asyncio.run(_check_database(settings))
     print(f"database    {settings.database.display}: {problem or 'fine'}")
     target = settings.webhook_url

@@ -8,11 +8,13 @@ from typing import Literal
 
 import structlog
 
+from resolvers.redaction import REDACTED, Redactor
+
 LEVEL = logging.INFO
 
 
-def configure_logs(style: Literal["auto", "console", "json"] = "auto") -> None:
-    """Send every log line to standard error, for people or for machines."""
+def configure_logs(style: Literal["auto", "console", "json"], redactor: Redactor) -> None:
+    """Send every log line to standard error, for people or for machines; without the values of secret keys."""
     is_console = style == "console" or (style == "auto" and sys.stderr.isatty())
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -30,16 +32,22 @@ def configure_logs(style: Literal["auto", "console", "json"] = "auto") -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
-    last: list[structlog.typing.Processor] = (
-        [structlog.dev.ConsoleRenderer()]
+    # plain: the other formatter prints the local variables of every frame
+    last: structlog.typing.Processor = (
+        structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if is_console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        else structlog.processors.JSONRenderer()
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=shared,
-            processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last],
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                structlog.processors.format_exc_info,
+                redaction(redactor),
+                last,
+            ],
         )
     )
     root = logging.getLogger()
@@ -52,3 +60,14 @@ def configure_logs(style: Literal["auto", "console", "json"] = "auto") -> None:
     for name in ("uvicorn.error", "uvicorn.access"):
         logging.getLogger(name).setLevel(logging.WARNING)
     logging.getLogger("tortoise").setLevel(logging.WARNING)
+
+
+def redaction(redactor: Redactor) -> structlog.typing.Processor:
+    """Takes the values of secret keys out of every line, at any depth, from its texts and tracebacks too."""
+
+    def redact(
+        _logger: structlog.typing.WrappedLogger, _name: str, line: structlog.typing.EventDict
+    ) -> structlog.typing.EventDict:
+        return {key: REDACTED if redactor.is_secret(key) else redactor.value(value) for key, value in line.items()}
+
+    return redact

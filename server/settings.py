@@ -9,14 +9,16 @@ from __future__ import annotations
 import difflib
 import os
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
 from pydantic import Field, SecretStr, ValidationError, field_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import ConfigurationError
 from models.connection import DatabaseURL
+from server.client.address import NAMES as CLIENT_NAMES
+from server.keys import ApiKey, parse_list
 
 PREFIX = "SIGNALBOX_"
 
@@ -47,6 +49,28 @@ class Settings(BaseSettings):
         validation_alias="SMTP_URL",
         description="for `email.send`: `smtp://user:password@host:587/?starttls=true`",
     )
+    api_keys: Annotated[tuple[ApiKey, ...], NoDecode] = Field(
+        (),
+        validation_alias="SIGNALBOX_API_KEYS",
+        description="`name:role:key,...` with the roles viewer, operator and admin; without keys everyone is an admin, "
+        "and it listens on loopback alone",
+    )
+    api_keys_file: Path | None = Field(
+        None,
+        validation_alias="SIGNALBOX_API_KEYS_FILE",
+        description="a file with more of them, one a line, read again when it changes",
+    )
+    rate_limit: int | None = Field(
+        None,
+        ge=1,
+        validation_alias="SIGNALBOX_RATE_LIMIT",
+        description="points of cost that each key may spend a minute, in each process",
+    )
+    redact: str = Field(
+        "password,secret,token,authorization,api_key",
+        validation_alias="SIGNALBOX_REDACT",
+        description="keys, at any depth, whose values viewers see as `[redacted]`, and the server's log never has",
+    )
     unknown_task: Literal["simulate", "reject"] = Field(
         "reject",
         validation_alias="SIGNALBOX_UNKNOWN_TASK",
@@ -64,25 +88,25 @@ class Settings(BaseSettings):
         validation_alias="SIGNALBOX_RETENTION_DAYS",
         description="ended jobs, with all that belongs to them, are removed after so many days; 0 keeps them",
     )
+    root_path: str = Field(
+        "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
+    )
+    introspection: bool = Field(
+        True,
+        validation_alias="SIGNALBOX_INTROSPECTION",
+        description="whether clients may ask for the schema, and errors suggest names in it; GraphiQL needs it",
+    )
     max_body_bytes: int = Field(
-        2**20,
+        1_048_576,
         ge=1024,
         validation_alias="SIGNALBOX_MAX_BODY_BYTES",
-        description="a GraphQL request, over HTTP or websocket, has at most so many bytes",
+        description="a request, or a message on a websocket, has at most so many bytes",
     )
     max_cost: int = Field(
         10_000,
         ge=1,
         validation_alias="SIGNALBOX_MAX_COST",
-        description="what one GraphQL operation may cost: one for each field, times the size of the pages around it",
-    )
-    introspection: bool = Field(
-        True,
-        validation_alias="SIGNALBOX_INTROSPECTION",
-        description="whether clients may ask for the schema, and get suggestions for mistyped names",
-    )
-    root_path: str = Field(
-        "", validation_alias="SIGNALBOX_ROOT_PATH", description="path prefix behind a proxy, as `/scheduler`"
+        description="an operation costs at most so much: about the number of values in its answer",
     )
     webhook_test: bool = Field(
         False,
@@ -104,6 +128,16 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         return init_settings, env_settings, dotenv_settings
 
+    @field_validator("api_keys", mode="before")
+    @classmethod
+    def _keys(cls, value: object) -> object:
+        return parse_list(value) if isinstance(value, str) else value
+
+    @field_validator("api_keys_file", "rate_limit", mode="before")
+    @classmethod
+    def _empty_is_none(cls, value: object) -> object:
+        return None if value == "" else value
+
     @field_validator("database_url")
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
@@ -121,6 +155,11 @@ class Settings(BaseSettings):
     def database(self) -> DatabaseURL:
         """Where the jobs are kept."""
         return DatabaseURL.parse(self.database_url.get_secret_value())
+
+    @property
+    def redacted_keys(self) -> list[str]:
+        """The keys whose values are secrets."""
+        return [each.strip() for each in self.redact.split(",") if each.strip()]
 
     @property
     def allowed_hosts(self) -> list[str]:
@@ -155,7 +194,7 @@ def _refuse_unknown_names() -> None:
     given = set(os.environ) | (set(dotenv_values(file)) if file.exists() else set())
     known = names()
     for name in sorted(given):
-        if name.startswith(PREFIX) and name not in known:
+        if name.startswith(PREFIX) and name not in known and name not in CLIENT_NAMES:
             endings = [each.removeprefix(PREFIX) for each in known if each.startswith(PREFIX)]
             near = difflib.get_close_matches(name.removeprefix(PREFIX), endings, 1)
             raise ConfigurationError(

@@ -17,7 +17,7 @@ def table() -> str:
     lines = ["| name | means | default |", "| --- | --- | --- |"]
     for field in Settings.model_fields.values():
         default = field.default.get_secret_value() if isinstance(field.default, SecretStr) else field.default
-        shown = "none" if default in (None, "") else f"`{str(default).lower() if default is False else default}`"
+        shown = "none" if default in (None, "", ()) else f"`{str(default).lower() if default is False else default}`"
         lines.append(f"| `{field.validation_alias}` | {field.description} | {shown} |")
     return "\n".join(lines)
 

@@ -11,6 +11,7 @@ import contextlib
 import functools
 import sqlite3
 from dataclasses import dataclass, field
+from typing import Any
 
 import structlog
 from tortoise.exceptions import BaseORMException
@@ -35,7 +36,11 @@ from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
 from models.migrate import migrate
 from resolvers.context import Engine
+from resolvers.redaction import Redactor
+from server.key_file import KeyFile
+from server.keys import Keys
 from server.settings import Settings
+from server.telemetry import start_telemetry
 from server.version import VERSION
 from tasks import builtin_tasks, fallback_task
 
@@ -53,10 +58,15 @@ class Application:
     engine: Engine
     feed: Feed
     worker: Worker | None
+    keys: Keys
+    key_file: KeyFile | None
+    redactor: Redactor
     services: list[Service] = field(default_factory=list)
+    _telemetry: Any = field(default=None, init=False)
 
     async def start(self) -> None:
         """Open the store and start the loops."""
+        self._telemetry = start_telemetry()
         await self.client.open()
         await self.store.open()
         for service in self.services:
@@ -68,6 +78,8 @@ class Application:
             await service.stop()
         await self.store.close()
         await self.client.close()
+        if self._telemetry is not None:
+            await asyncio.to_thread(self._telemetry.shutdown)  # sends what is left
 
     async def is_ready(self) -> dict[str, str]:
         """What is not in order, by name; empty when all is."""
@@ -81,12 +93,24 @@ class Application:
             problems["database"] = str(error) or "it does not answer"
         except Exception as error:  # noqa: BLE001 - readiness must answer
             problems["database"] = f"{type(error).__name__}: {error}"
-        for service in self.services:
-            if not service.is_running:
-                problems[service.name] = "the loop has ended"
-            elif service.health.last_error is not None:
-                problems[service.name] = service.health.last_error
-        return problems
+        return problems | self._troubles(is_vital=True)
+
+    def warnings(self) -> dict[str, str]:
+        """What someone should see to although all is served; by name."""
+        return self._troubles(is_vital=False)
+
+    def _troubles(self, *, is_vital: bool) -> dict[str, str]:
+        """What is the matter with the loops."""
+        return {
+            service.name: problem
+            for service in self.loops
+            if service.is_vital is is_vital and (problem := service.problem) is not None
+        }
+
+    @property
+    def loops(self) -> list[Service]:
+        """Every loop of this process, those that the worker starts included."""
+        return [*self.services, *((self.worker.heart, self.worker.logs) if self.worker else ())]
 
 
 def build(
@@ -127,11 +151,29 @@ def build(
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
     services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
+    keys, key_file = read_keys(settings) if with_api else (Keys(None), None)
     if with_api:
         services.append(feed)
+    if key_file is not None:
+        services.append(key_file)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, VERSION)
-    return Application(settings, store, registry, client, engine, feed, worker, services)
+    redactor = Redactor(settings.redacted_keys)
+    return Application(settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, services)
+
+
+def read_keys(settings: Settings) -> tuple[Keys, KeyFile | None]:
+    """The API keys of the setting and of the file, and the loop that reads that again.
+
+    Raises:
+        ConfigurationError: the file cannot be used.
+    """
+    if settings.api_keys_file is None:
+        return Keys(settings.api_keys or None), None
+    keys = Keys(settings.api_keys)
+    key_file = KeyFile(settings.api_keys_file, settings.api_keys, keys)
+    key_file.load()
+    return keys, key_file
 
 
 async def migrate_now(settings: Settings) -> list[str]:

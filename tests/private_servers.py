@@ -24,11 +24,15 @@ MYSQLD_VARIABLE = "SIGNALBOX_TEST_MYSQLD"
 class PrivateServer(ABC):
     """``kill`` loses no transaction that was committed: the log is handed to the system at every COMMIT.
 
+    Args:
+        options: more of the daemon's.
+
     Raises:
         Missing: the server is not installed.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *options: str) -> None:
+        self._more_options = options
         self._as_root = ["--user=root"] if os.geteuid() == 0 else []
         self._folder = folder
         self._data = f"--datadir={folder}/data"
@@ -57,6 +61,7 @@ class PrivateServer(ABC):
     def start(self) -> None:
         """Start it and wait until it answers."""
         options = ("--skip-name-resolve", "--innodb-flush-log-at-trx-commit=2", *self._options)
+        options += self._more_options
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
                 [
@@ -91,6 +96,10 @@ class PrivateServer(ABC):
         finally:
             connection.close()
         asyncio.run(migrate(DatabaseURL.parse(self.url)))
+
+    @property
+    def is_running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
 
     def kill(self) -> None:
         """End it as a crash does."""

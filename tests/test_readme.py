@@ -27,7 +27,7 @@ README = (ROOT / "README.md").read_text()
 BLOCK = re.compile(r"(?:<!-- test: ([\w ]+) -->\n)?```(\w+)\n(.*?)```", re.DOTALL)
 BLOCKS = [match.groups() for match in BLOCK.finditer(README)]
 COMMANDS = {name: text for name, language, text in BLOCKS if language == "sh"}
-TESTED = {"run", "first request", "webhook", "tasks", "mysql"}
+TESTED = {"run", "first request", "webhook", "jobs", "tasks", "mysql"}
 START_SECONDS = 60.0
 
 
@@ -107,6 +107,8 @@ async def test_the_start(tmp_path: Path, pytestconfig: pytest.Config) -> None:
             return found
 
         [webhook] = await eventually(received, timeout_seconds=10.0)
+        printed = await asyncio.to_thread(shell, COMMANDS["jobs"], SIGNALBOX_URL=f"http://127.0.0.1:{port}")
+        assert printed.count("COMPLETED") >= 3, "the one that was waited for, and both of them listed"
     shown = json.loads(block("json"))
     assert list(webhook["body"]) == list(shown)
     assert {**webhook["body"], "completedAt": None} == {**shown, "completedAt": None}

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from engine.records import ClaimedJob, Finish, NewDelivery
-from engine.store.database import Database, Row, from_text
+from engine.store.database import Collision, Database, Row, from_text
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -121,6 +121,7 @@ class WorkerWrites:
                 bool(tags),
                 token,
                 from_text(fire_at) if fire_at else None,
+                traceparent or None,
             )
             for (
                 id_,
@@ -133,6 +134,7 @@ class WorkerWrites:
                 webhook_url,
                 tags,
                 fire_at,
+                traceparent,
             ) in jobs
         ]
         for job in claimed:
@@ -242,10 +244,12 @@ class WorkerWrites:
             )
         if rows:
             ids: list[int] = [row[0] for row in rows]
-            await transaction.execute(
+            changed = await transaction.execute(
                 f"UPDATE {self._by_id} SET status='QUEUED', updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)}) "
                 "AND status='SCHEDULED'"
             )
+            if changed != len(ids):
+                raise Collision("Another session promoted some of these jobs meanwhile.")
             for job_id, attempt, run_at, _has_tags in rows:
                 unit.changed(job_id, JobStatus.SCHEDULED, JobStatus.QUEUED, attempt, run_at=run_at)
             await touch_tags(unit, [row[0] for row in rows if row[3]])

@@ -104,6 +104,11 @@ class Database(ABC):
     async def now(self) -> datetime:
         """The database's clock."""
 
+    @property
+    @abstractmethod
+    def connections(self) -> tuple[int, int]:
+        """How many connections are in use, and how many there may be."""
+
     @abstractmethod
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
         """Whether a transaction that is still under way may yet fill events ``first_seq`` to ``last_seq``."""

@@ -25,7 +25,9 @@ import structlog
 
 from engine.clock import Clock
 from engine.errors import SignalboxError, Unavailable
+from engine.metrics import BATCH_OPERATIONS, COMMIT_SECONDS, STORE_RETRIES
 from engine.store.database import Collision, CommitUnknown, Database, Transaction
+from engine.tracing import span
 
 log = structlog.get_logger("signalbox.store")
 
@@ -94,6 +96,13 @@ class Lane:
         self._committing: set[asyncio.Task[None]] = set()
         self._width = database.lane_width
         self._struggling = 0
+        self._sizes = BATCH_OPERATIONS.labels(name)
+        self._seconds = COMMIT_SECONDS.labels(name)
+
+    @property
+    def waiting_count(self) -> int:
+        """How many operations wait for the next transaction."""
+        return len(self._waiting)
 
     def start(self) -> None:
         self._task = asyncio.get_running_loop().create_task(
@@ -191,9 +200,11 @@ class Lane:
         collisions = outages = 0
         while batch:
             try:
-                results = await self._attempt(batch)
+                with span("store.transaction", {"signalbox.lane": self.name, "signalbox.operations": len(batch)}):
+                    results = await self._attempt(batch)
             except Collision as error:
                 collisions += 1
+                STORE_RETRIES.labels("collision").inc()
                 if collisions > MAX_COLLISIONS:
                     log.warning("store.gave_up", lane=self.name, operations=len(batch), error=str(error))
                     _fail(batch, Unavailable("The database refused this again and again because of others; try again."))
@@ -201,6 +212,7 @@ class Lane:
                 await asyncio.sleep(random.uniform(0, 0.002 * 2 ** min(collisions, 6)))  # noqa: S311 - no secret
             except Unavailable as error:
                 outages += 1
+                STORE_RETRIES.labels("unavailable").inc()
                 if outages == 1:
                     log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
                 batch = self._still_patient(batch, error)
@@ -237,6 +249,7 @@ class Lane:
             kinds.setdefault(operation.handler, []).append(index)
         results: list[Any] = [None] * len(batch)
         unit = None
+        began = self._clock.monotonic()
         try:
             async with self._database.transaction() as transaction:
                 unit = self._unit(transaction)
@@ -249,6 +262,8 @@ class Lane:
             with self._held_up():
                 if unit is None or not await self._is_in_the_log(unit, batch):
                     raise
+        self._seconds.observe(self._clock.monotonic() - began)
+        self._sizes.observe(len(batch))
         self._committed(unit)
         return results
 

@@ -23,7 +23,7 @@ from tortoise.exceptions import DBConnectionError
 from engine.errors import Unavailable
 from engine.store.database import Collision, CommitUnknown, Database, Row, Transaction, from_text
 from models.backends.mysql import GuardedMySQLClient
-from models.connection import DatabaseURL, tortoise_config
+from models.connection import STATEMENT_SLOTS, DatabaseURL, tortoise_config
 from models.enums import JobStatus
 
 STATEMENT_TIMEOUT_SECONDS = 30.0
@@ -214,6 +214,10 @@ class MySQLDatabase(Database):
             if translated is error:
                 raise
             raise translated from error
+
+    @property
+    def connections(self) -> tuple[int, int]:
+        return 0 if self._client is None else self._client.in_use, STATEMENT_SLOTS
 
     async def now(self) -> datetime:
         [(text,)] = await self.fetch("SELECT UTC_TIMESTAMP(6)")

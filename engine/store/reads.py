@@ -125,6 +125,12 @@ class Reads:
                 f"SELECT COUNT(*) FROM jobs WHERE status='{status.value}' AND priority IN (1,2,3) AND updated_at > %s",
                 [since],
             )
+        return StatsRecord(
+            counts, recent[JobStatus.COMPLETED], recent[JobStatus.FAILED], await self.oldest_queued_seconds(now)
+        )
+
+    async def oldest_queued_seconds(self, now: datetime) -> float | None:
+        """How long the job has waited that is QUEUED for longest; None when there is none. Reads one row a priority."""
         oldest = []
         for priority in JobPriority:
             oldest += await self._database.fetch(
@@ -132,12 +138,31 @@ class Reads:
                 "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
             )
         waited = max(((now - from_text(row[0])).total_seconds() for row in oldest), default=None)
-        return StatsRecord(
-            counts,
-            recent[JobStatus.COMPLETED],
-            recent[JobStatus.FAILED],
-            None if waited is None else max(0.0, waited),
+        return None if waited is None else max(0.0, waited)
+
+    async def count_up_to(self, status: JobStatus, most: int) -> int:
+        """How many jobs have this status; counting stops at ``most``, and reads an index alone."""
+        [(count,)] = await self._database.fetch(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM jobs{self._database.by_index('jobs_claim')} "
+            f"WHERE status='{status.value}' LIMIT {most}) AS counted"
         )
+        return int(count)
+
+    async def count_tasks(self, status: JobStatus, most: int) -> dict[str, int]:
+        """How many of the first ``most`` jobs of this status, in the order of claims, each task has."""
+        rows = await self._database.fetch(
+            f"SELECT task_name, COUNT(*) FROM (SELECT task_name FROM jobs{self._database.by_index('jobs_claim')} "
+            f"WHERE status='{status.value}' LIMIT {most}) AS counted GROUP BY task_name"
+        )
+        return {name: int(count) for name, count in rows}
+
+    async def count_pending_deliveries(self, most: int) -> int:
+        """How many webhooks are yet to be delivered; counting stops at ``most``."""
+        [(count,)] = await self._database.fetch(
+            f"SELECT COUNT(*) FROM (SELECT 1 FROM webhook_delivery{self._database.by_index('webhook_delivery_due')} "
+            f"WHERE status='{DeliveryStatus.PENDING.value}' LIMIT {most}) AS counted"
+        )
+        return int(count)
 
     async def events_of(self, job_ids: Sequence[int]) -> dict[int, list[EventRecord]]:
         """Every status change of each job, oldest first."""

@@ -46,6 +46,7 @@ CLAIM_COLUMNS = (
     "webhook_url",
     "tags",
     "scheduled_for",
+    "traceparent",
 )
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 

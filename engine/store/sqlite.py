@@ -188,6 +188,10 @@ class SqliteDatabase(Database):
             except sqlite3.Error as error:
                 _raise(error)
 
+    @property
+    def connections(self) -> tuple[int, int]:
+        return self._writing.locked() + self._reading.locked(), 2
+
     async def now(self) -> datetime:
         return self._clock.now()
 

@@ -13,6 +13,7 @@ from dataclasses import replace
 import structlog
 
 from engine.clock import Clock, SystemClock
+from engine.metrics import JOB_CHANGES
 from engine.records import (
     ClaimedJob,
     Created,
@@ -115,7 +116,14 @@ class Store:
         """Have ``listener`` called, in this process, after every commit. It must not raise or wait."""
         self._listeners.append(listener)
 
+    @property
+    def waiting(self) -> dict[str, int]:
+        """How many operations wait in each lane."""
+        return {lane.name: lane.waiting_count for lane in (self._clients_lane, self._workers_lane)}
+
     def _committed(self, unit: Unit) -> None:
+        for source, target, count in unit.count_changes():
+            JOB_CHANGES.labels(source.value if source else "", target.value).inc(count)
         for listener in self._listeners:
             try:
                 listener(unit)

@@ -1,7 +1,8 @@
 """What keeps the tables true without anybody asking: lost claims are rescued, dead workers forgotten, old jobs pruned.
 
 Safe to run in any number of processes at once: rows are found without a lock, then locked by their ids and looked at
-again. What another process holds is skipped; it is being seen to.
+again. What another process holds is skipped; it is being seen to. Where SKIP LOCKED takes no lock, the conditions of
+the UPDATE tell that another was first, and the transaction starts over.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.records import ErrorRecord
-from engine.store.database import Database
+from engine.store.database import Collision, Database
 from engine.store.rows import encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import remove, thin_logs, touch_tags
@@ -83,11 +84,14 @@ class UpkeepWrites:
         changes = f"status='{status.value}', updated_at='{unit.now_text}', claim_token=NULL, lease_until=NULL"
         if status.is_terminal:
             changes += f", finished_at='{unit.now_text}'"
-        await unit.transaction.execute(
+        changed = await unit.transaction.execute(
             f"UPDATE {self._by_id} SET {changes}, worker_id=NULL, error=COALESCE(%s, error) "
-            f"WHERE id IN ({id_list(each.job_id for each in jobs)}) AND status='RUNNING'",
+            f"WHERE id IN ({id_list(each.job_id for each in jobs)}) AND status='RUNNING' "
+            f"AND lease_until < '{unit.now_text}'",
             (encode_error(error),),
         )
+        if changed != len(jobs):
+            raise Collision("Another session rescued some of these jobs meanwhile.")
         for each in jobs:
             unit.changed(each.job_id, JobStatus.RUNNING, status, each.attempt, error=error)
 

@@ -24,6 +24,10 @@ from models.connection import STATEMENT_SLOTS
 
 ACQUIRE_TIMEOUT_SECONDS = 5.0
 LOCK_WAIT_SECONDS = 5
+SILENT_TRANSACTION_SECONDS = 5
+"""What a process has locked that is frozen, or whose machine is gone, in mid-transaction is let go after that."""
+SILENT_CONNECTION_SECONDS = 60
+"""The same where the server (MySQL) knows no such limit but for all connections: the pool opens another one."""
 USABLE_AFTER = (err.IntegrityError, err.ProgrammingError, err.DataError)
 
 if sys.modules[MySQLClient.__module__].mysql is not aiomysql:
@@ -37,6 +41,7 @@ class ServerFacts:
     version: str = ""
     isolation_variable: str = "transaction_isolation"
     auto_increment_increment: int = 1
+    can_limit_silence: bool = False
 
 
 class GuardedConnection:
@@ -59,6 +64,7 @@ class GuardedConnection:
         except BaseException:
             slots.release()
             raise
+        self._client.in_use += 1
         return self._connection
 
     async def __aexit__(
@@ -67,6 +73,7 @@ class GuardedConnection:
         connection, self._connection = self._connection, None
         if connection is None:
             return
+        self._client.in_use -= 1
         if error is not None and not isinstance(error, USABLE_AFTER):
             connection.close()
         try:
@@ -81,6 +88,7 @@ class GuardedMySQLClient(MySQLClient):
     def __init__(self, **credentials: Any) -> None:
         super().__init__(**credentials)
         self.slots = asyncio.Semaphore(STATEMENT_SLOTS)
+        self.in_use = 0
         self.extra["conv"] = CONVERTERS
         self.server = ServerFacts()
 
@@ -93,9 +101,14 @@ class GuardedMySQLClient(MySQLClient):
 
     async def create_connection(self, with_db: bool) -> None:
         self.server = await self._ask_server()
+        silence = (
+            f"idle_transaction_timeout={SILENT_TRANSACTION_SECONDS}"
+            if self.server.can_limit_silence
+            else f"wait_timeout={SILENT_CONNECTION_SECONDS}"
+        )
         self.extra["init_command"] = (
             f"SET SESSION {self.server.isolation_variable}='READ-COMMITTED', time_zone='+00:00', "
-            f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}"
+            f"innodb_lock_wait_timeout={LOCK_WAIT_SECONDS}, {silence}"
         )
         await super().create_connection(with_db)
 
@@ -108,7 +121,8 @@ class GuardedMySQLClient(MySQLClient):
             async with connection.cursor() as cursor:
                 await cursor.execute(
                     "SHOW VARIABLES WHERE Variable_name IN "
-                    "('transaction_isolation', 'tx_isolation', 'version', 'auto_increment_increment')"
+                    "('transaction_isolation', 'tx_isolation', 'version', 'auto_increment_increment', "
+                    "'idle_transaction_timeout')"
                 )
                 found = dict(await cursor.fetchall())
         finally:
@@ -117,6 +131,7 @@ class GuardedMySQLClient(MySQLClient):
             version=found["version"],
             isolation_variable="transaction_isolation" if "transaction_isolation" in found else "tx_isolation",
             auto_increment_increment=int(found["auto_increment_increment"]),
+            can_limit_silence="idle_transaction_timeout" in found,
         )
 
     @property

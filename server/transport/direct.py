@@ -6,7 +6,7 @@ application finds ``write_text`` under ``EXTENSION`` in the scope; where it is m
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import cast
 
 from starlette.types import Scope
@@ -28,6 +28,13 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         self.scope["extensions"] = {**extensions, EXTENSION: self.write_text}  # type: ignore[dict-item]
         await super().run_asgi()
 
+    def send_receive_event_to_app(self) -> None:
+        """A text that is no UTF-8 reaches the application as what it is, bytes; uvicorn would break off with an error
+        in the log, for what a client did."""
+        if self.curr_msg_data_type == "text" and not _is_utf8(self.frames):
+            self.curr_msg_data_type = "bytes"
+        super().send_receive_event_to_app()
+
     def write_text(self, head: bytes, body: bytes, tail: bytes) -> bool:
         """Write a text message, unless the client does not read, compresses, or is leaving."""
         is_open = self.handshake_complete and not self.close_sent and not self.disconnected
@@ -36,6 +43,14 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         length = len(head) + len(body) + len(tail)
         self.transport.write(b"".join((FINAL_TEXT, _length(length), head, body, tail)))
         return True
+
+
+def _is_utf8(frames: Sequence[bytes]) -> bool:
+    try:
+        str(frames[0] if len(frames) == 1 else b"".join(frames), "utf-8")
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def _length(length: int) -> bytes:

@@ -25,11 +25,12 @@ from graphql import (
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
-from engine.errors import SignalboxError
+from server.transport.limits import Limits, TooComplex, exceeded
 from server.transport.requests import GraphQLRequest
 
 # Built once: a list made for each request would be a new one to whatever remembers what it has validated.
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+_CLOSED_RULES = (*_RULES, NoSchemaIntrospectionCustomRule)
 
 MAX_CHARACTERS = 8_000_000
 """So much text of documents is kept; a parsed one takes some twenty times its text."""
@@ -42,7 +43,7 @@ class Document:
 
     text: str
     ast: DocumentNode | None
-    errors: tuple[Exception, ...] | None = None
+    errors: tuple[GraphQLError, ...] | None = None
     notes: dict[Any, Any] = field(default_factory=dict)
 
     @property
@@ -80,51 +81,51 @@ class Documents:
     """The documents of late, the least recently used given up first.
 
     Args:
-        parse: reads a text. What it raises is what is wrong with the text.
-        check_shape: refuses, by raising, a document that is not worth validating.
-        with_introspection: whether clients may ask for the schema, and are told of names like those they mistyped.
+        limits: what is beyond them is refused before validation.
+        introspection: without it neither the schema can be asked for, nor do errors suggest what it has.
     """
 
     def __init__(
         self,
         schema: GraphQLSchema,
         *,
-        parse: Callable[[str], DocumentNode] = parse,
-        check_shape: Callable[[DocumentNode], None] = lambda _document: None,
-        with_introspection: bool = True,
+        limits: Limits | None = None,
+        introspection: bool = True,
         max_characters: int = MAX_CHARACTERS,
     ) -> None:
         self._schema = schema
-        self._parse = parse
-        self._check_shape = check_shape
-        self._rules = RULES if with_introspection else (*RULES, NoSchemaIntrospectionCustomRule)
-        self._hide_suggestions = not with_introspection
+        self._limits = limits or Limits()
+        self._introspection = introspection
         self._max_characters = max_characters
         self._kept: OrderedDict[str, Document] = OrderedDict()
         self._characters = 0
 
     def parse(self, text: str) -> Document:
-        """The document of ``text``; not yet validated if it is new. One that cannot be read has errors and no AST."""
+        """The document of ``text``; not yet validated if it is new. One that is no GraphQL has errors and no AST."""
         document = self._kept.get(text)
         if document is not None:
             self._kept.move_to_end(text)
             return document
         try:
-            document = Document(text, self._parse(text))
-        except (GraphQLError, SignalboxError) as error:
+            tokens = self._limits.tokens
+            document = Document(text, parse(text, max_lexical_tokens=tokens, max_comments=tokens))
+        except GraphQLError as error:
+            # The parser tells only in its sentence that it stopped at a limit; too deep a nesting is a syntax error.
+            if error.message.endswith("Parsing aborted.") and "nested too deeply" not in error.message:
+                return Document(text, None, (TooComplex("tokens", tokens + 1, tokens),))
             return Document(text, None, (error,))
-        try:
-            self._check_shape(document.parsed)
-        except SignalboxError as error:
-            document.errors = (error,)
         self._keep(document)
         return document
 
-    def validate(self, document: Document) -> tuple[Exception, ...]:
+    def validate(self, document: Document) -> tuple[GraphQLError, ...]:
         """What is wrong with ``document``."""
         if document.errors is None and document.ast is not None:
-            found = validate(self._schema, document.ast, self._rules, hide_suggestions=self._hide_suggestions)
-            document.errors = tuple(found)
+            if refusal := exceeded(document.ast, self._limits):
+                document.errors = (refusal,)
+            else:
+                rules = _RULES if self._introspection else _CLOSED_RULES
+                found = validate(self._schema, document.ast, rules, hide_suggestions=not self._introspection)
+                document.errors = tuple(found)
         return document.errors or ()
 
     def _keep(self, document: Document) -> None:

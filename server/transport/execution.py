@@ -11,12 +11,11 @@ masked and logged with the request id. Cancelling a stream closes the subscripti
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any, Protocol, cast, runtime_checkable
 
 import strawberry
 import structlog
@@ -31,23 +30,29 @@ from graphql import (
 )
 from strawberry.execution import optimized_is_awaitable
 
-from engine.errors import ConfigurationError, SignalboxError, Unavailable
+from engine.errors import ConfigurationError, SignalboxError
+from engine.tracing import span
 from server.transport.documents import Asked, Check, Documents
-from server.transport.limits import CostCheck, Limits, check_shape, parse_within
+from server.transport.limits import Limits, TimedOut
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
 from server.transport.responses import GraphQLResponse, encode
 from server.transport.sharing import Broadcasts, Sharing, Update, Write
 
 log = structlog.get_logger("signalbox.graphql")
 
-QUERY_TIMEOUT_SECONDS = 10.0
-DEFAULT_LIMITS = Limits()
 MASK = "Something went wrong on our side; quote the request id to find it in the log."
 
 # graphql-core tells only in its sentences which input an error is about; the innermost name is the most helpful one.
 _INPUT_FIELD = re.compile(r"(?:include required|include unknown) field '(\w+)'")
 _INPUT_PATH = re.compile(r"has invalid (?:default )?value at [^:]*\.(\w+)(?:\[\d+\])*:")
 _ARGUMENT = re.compile(r"^(?:Unknown a|A)rgument '(?:[\w.]+\()?(\w+)")
+
+
+@runtime_checkable
+class Cancellable(Protocol):
+    """A context whose operation starts tasks of its own: they end when it is stopped."""
+
+    def cancel(self) -> None: ...
 
 
 class _Refused(Exception):
@@ -64,10 +69,10 @@ class Executor:
     Args:
         new_request_id: asked only when an error is masked.
         checks: each sees every valid request, in order, and may refuse it before anything is executed.
-        limits: how much one request may ask for.
-        with_introspection: whether clients may ask for the schema, and are told of names like those they mistyped.
-        query_timeout_seconds: a query that takes longer is cancelled. Not a mutation: half of it may be done, and each
-            of its steps has a time limit in the engine.
+        limits: of documents; what is beyond them is refused before it is validated.
+        introspection: whether clients may ask for the schema, and errors suggest what it has.
+        timeout_seconds: how long a query may take. Not a mutation: what it asks of many jobs it asks in steps, each
+            with a time limit in the engine, and one that was ended between two of them would be half done.
         sharing: which subscriptions are executed once for all their subscribers; none by default.
         event_context: the context in which one event of a subscription is executed, from that of the subscription.
     """
@@ -78,9 +83,9 @@ class Executor:
         *,
         new_request_id: Callable[[], str],
         checks: Sequence[Check] = (),
-        limits: Limits = DEFAULT_LIMITS,
-        with_introspection: bool = True,
-        query_timeout_seconds: float = QUERY_TIMEOUT_SECONDS,
+        limits: Limits | None = None,
+        introspection: bool = True,
+        timeout_seconds: float = 10.0,
         sharing: Sharing | None = None,
         event_context: Callable[[Any], Any] = lambda context: context,
     ) -> None:
@@ -89,16 +94,10 @@ class Executor:
         self._schema = schema._schema
         self._new_request_id = new_request_id
         self._executor_class = schema.execution_context_class
-        self._documents = Documents(
-            self._schema,
-            parse=functools.partial(parse_within, limits=limits),
-            check_shape=functools.partial(check_shape, limits=limits),
-            with_introspection=with_introspection,
-        )
-        self.costs = CostCheck(self._schema, limits)
-        self._checks: tuple[Check, ...] = (self.costs, *checks)
-        self._hide_suggestions = not with_introspection
-        self._query_timeout_seconds = query_timeout_seconds
+        self._documents = Documents(self._schema, limits=limits, introspection=introspection)
+        self._hide_suggestions = not introspection
+        self._timeout_seconds = timeout_seconds
+        self._checks = tuple(checks)
         self._sharing = sharing or Sharing(lambda _context: None, lambda _event: None)
         self._event_context = event_context
         self.broadcasts = Broadcasts(self._updates, self._sharing)
@@ -107,8 +106,9 @@ class Executor:
         """Run a query or a mutation. Raises ``BadRequest``: 405 for a mutation that is not allowed, 400 for a
         subscription, which needs a transport that can carry more than one response."""
         try:
-            asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
-            return await self._run(asked)
+            with span("graphql.operation", {"graphql.operation.name": request.operation_name or ""}):
+                asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
+                return await self._run(asked)
         except _Refused as refused:
             return self._respond(None, refused.errors, has_data=False)
         except BadRequest:
@@ -116,10 +116,10 @@ class Executor:
         except Exception as error:  # noqa: BLE001 (a defect: masked, logged, and no reason to drop the connection)
             return self.refuse(error)
 
-    def kind_of(self, request: GraphQLRequest) -> OperationType | None:
-        """What a request asks for; None for one that is no GraphQL, or whose operation cannot be found."""
+    def is_subscription(self, request: GraphQLRequest) -> bool:
+        """Whether the request asks for a stream of responses."""
         operation = self._documents.parse(request.query).operation(request.operation_name)
-        return None if operation is None else operation.operation
+        return operation is not None and operation.operation is OperationType.SUBSCRIPTION
 
     async def subscribe(
         self, request: GraphQLRequest, context: Any, write: Write | None = None
@@ -155,12 +155,12 @@ class Executor:
         operation = document.operation(request.operation_name)
         kind = operation.operation if operation is not None else None
         if kind is OperationType.MUTATION and not allow_mutation:
-            raise method_not_allowed()
+            raise BadRequest(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", headers={"Allow": "POST"})
         if kind is OperationType.SUBSCRIPTION and not allow_subscription:
             raise BadRequest(
                 400,
                 "BAD_USER_INPUT",
-                f"Subscriptions need a websocket with the subprotocol graphql-transport-ws, or Accept: {EVENT_STREAM}.",
+                f"Subscriptions need Accept: {EVENT_STREAM}, or a websocket with the subprotocol graphql-transport-ws.",
             )
         if errors := self._documents.validate(document):
             raise _Refused(errors)
@@ -187,16 +187,16 @@ class Executor:
         return self._respond(result.data, result.errors or (), has_data=has_data)
 
     async def _in_time(self, outcome: Awaitable[ExecutionResult], asked: Asked) -> ExecutionResult:
+        """Cancelling stops the waiting alone: what was given to the store to write is written whole or not at all."""
         is_query = asked.operation is not None and asked.operation.operation is OperationType.QUERY
         try:
-            async with asyncio.timeout(self._query_timeout_seconds if is_query else None) as limit:
+            async with asyncio.timeout(self._timeout_seconds if is_query else None) as limit:
                 return await outcome
-        except TimeoutError:
-            if limit.expired():
-                raise Unavailable(
-                    f"The query took longer than {self._query_timeout_seconds:g} s and was ended; ask for less, or try "
-                    "again later."
-                ) from None
+        except (TimeoutError, asyncio.CancelledError) as error:
+            if isinstance(asked.context, Cancellable):
+                asked.context.cancel()
+            if isinstance(error, TimeoutError) and limit.expired():
+                raise TimedOut from None
             raise
 
     async def _updates(self, asked: Asked) -> AsyncGenerator[Update, None]:
@@ -266,11 +266,6 @@ class Executor:
             # Without the message: it quotes what the client sent, secrets included.
             log.info("graphql.client_error", code=refused[0]["extensions"]["code"], errors=len(refused))
         return worded
-
-
-def method_not_allowed() -> BadRequest:
-    """What becomes of a mutation by GET: pages of other origins can send those."""
-    return BadRequest(405, "METHOD_NOT_ALLOWED", "Send mutations by POST.", headers={"Allow": "POST"})
 
 
 def _cause(error: BaseException) -> BaseException:

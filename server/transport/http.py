@@ -1,25 +1,21 @@
 """GraphQL over HTTP: one operation a request, and the page for people who open the URL in a browser.
 
-Clients that accept an event stream get subscriptions as one, and everything if they accept nothing else.
-
 It chooses status and media type; what is legal is decided in ``requests``, what goes wrong is worded in ``execution``.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable
 from typing import Any
 
-from graphql import OperationType
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from server.transport.execution import Executor, method_not_allowed
-from server.transport.requests import JSON, MEBIBYTE, BadRequest, accepts_stream, negotiate, read_request
+from server.transport.execution import Executor
+from server.transport.requests import JSON, MEBIBYTE, BadRequest, negotiate, read_request, stream_wish
 from server.transport.responses import GraphQLResponse
-from server.transport.sse import EventStreams, Responses
+from server.transport.sse import COMPLETE, EVENT_STREAM_HEADERS, EventStreams, next_event
 
 PAGE_HEADERS = {
     "Content-Security-Policy": (
@@ -33,7 +29,7 @@ PAGE_HEADERS = {
 }
 
 # Only for clients that named the newer media type: the older one promises 200 for every well-formed request.
-_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL": 500, "UNAVAILABLE": 503}
+_STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL": 500, "UNAVAILABLE": 503, "TIMEOUT": 503}
 
 
 class GraphQLHTTP:
@@ -50,54 +46,49 @@ class GraphQLHTTP:
         context_for: Callable[[Request], Any],
         page: Callable[[], bytes] | None = None,
         max_body_bytes: int = MEBIBYTE,
-        streams: EventStreams | None = None,
+        keep_alive_seconds: float = 12.0,
     ) -> None:
         self._executor = executor
         self._context_for = context_for
         self._page = page
         self._max_body_bytes = max_body_bytes
-        self.streams = streams or EventStreams()
+        self.streams = EventStreams(keep_alive_seconds=keep_alive_seconds)
+
+    async def shutdown(self) -> None:
+        """End the streams of subscriptions; a server waits for its connections before it stops."""
+        await self.streams.shutdown()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         request = Request(scope, receive)
         try:
-            answer = await self._answer(request)
+            response = await self._answer(request)
         except ClientDisconnect:
             return
-        if isinstance(answer, Response):
-            await answer(scope, receive, send)
-        else:
-            await self.streams.respond(answer, receive, send)
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response | Responses:
+    async def _answer(self, request: Request) -> ASGIApp:
         if self._page is not None and _is_browser(request):
             return Response(self._page(), media_type="text/html", headers=PAGE_HEADERS)
-        accept = request.headers.getlist("accept")
-        is_streamable = accepts_stream(accept)
         media_type = JSON
+        wish: str = "never"
         try:
-            try:
-                media_type = negotiate(accept)
-                is_stream = False
-            except BadRequest:
-                if not is_streamable:
-                    raise
-                is_stream = True
+            accept = request.headers.getlist("accept")
+            wish = "never" if request.method == "HEAD" else stream_wish(accept)
+            media_type = JSON if wish == "always" else negotiate(accept)
+            context = self._context_for(request)  # first: who may not come in need not be listened to
             asked = await read_request(request, self._max_body_bytes)
-            context = self._context_for(request)
-            may_mutate = request.method == "POST"
-            kind = self._executor.kind_of(asked) if is_streamable else None
-            if is_streamable and (is_stream or kind is OperationType.SUBSCRIPTION):
-                if kind is OperationType.MUTATION and not may_mutate:
-                    raise method_not_allowed()
-                return functools.partial(self._executor.subscribe, asked, context)
-            outcome = await self._executor.execute(asked, context, allow_mutation=may_mutate)
+            if wish != "never" and self._executor.is_subscription(asked):
+                responses = self._executor.subscribe(asked, context)
+                return self.streams.stream(responses, readmit=lambda: self._context_for(request))
+            outcome = await self._executor.execute(asked, context, allow_mutation=request.method == "POST")
         except BadRequest as error:
             return _encoded(self._executor.refuse(error), media_type, error.status, error.headers)
         except ClientDisconnect:
             raise
         except Exception as error:  # noqa: BLE001 (raised by context_for: worded like any other, masked if unknown)
             outcome = self._executor.refuse(error)
+        if wish == "always":
+            return Response(next_event(outcome) + COMPLETE, headers=EVENT_STREAM_HEADERS)
         status = 200 if outcome.has_data or media_type == JSON else _STATUS.get(outcome.code or "", 400)
         return _encoded(outcome, media_type, status)
 

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
 from starlette.datastructures import QueryParams
@@ -129,13 +129,19 @@ def negotiate(accept: Iterable[str]) -> str:
         return JSON
     best = max((GRAPHQL_RESPONSE, JSON), key=lambda media_type: _preference(media_type, ranges))
     if _preference(best, ranges)[0] <= 0:
-        raise BadRequest(406, "NOT_ACCEPTABLE", f"Answers come as {GRAPHQL_RESPONSE} or {JSON}, and as {EVENT_STREAM}.")
+        raise BadRequest(406, "NOT_ACCEPTABLE", f"Answers come as {GRAPHQL_RESPONSE}, {JSON} or {EVENT_STREAM}.")
     return best
 
 
-def accepts_stream(accept: Iterable[str]) -> bool:
-    """Whether a client named the media type of event streams. A wildcard is no name: it may not be able to read one."""
-    return any(name == EVENT_STREAM and weight > 0 for name, weight in _media_ranges(accept))
+def stream_wish(accept: Iterable[str]) -> Literal["never", "subscriptions", "always"]:
+    """For which operations the values of the Accept header ask for server-sent events. The type must be named; beside
+    JSON of equal weight, as some clients send it with everything, it is meant for subscriptions."""
+    ranges = list(_media_ranges(accept))
+    weight, exactness, _ = stream = _preference(EVENT_STREAM, ranges)
+    if weight <= 0 or exactness < 2:
+        return "never"
+    best = max(_preference(media_type, ranges) for media_type in (GRAPHQL_RESPONSE, JSON))
+    return "always" if stream[:2] > best[:2] else "subscriptions"
 
 
 def is_same_host(origin: str, host: str) -> bool:

@@ -1,102 +1,151 @@
-"""GraphQL over server-sent events, in distinct connections: one operation a request, its responses as a stream.
+"""GraphQL over server-sent events, distinct connections mode: each subscription is a response of its own.
 
 https://github.com/enisdenjo/graphql-sse/blob/master/PROTOCOL.md
 
-Failure handling: when the client leaves, or the server stops, the operation is cancelled and awaited before the ASGI
-call returns. A stream that the server ends has no ``complete``, so that clients know to connect again.
+Failure handling: whatever ends a stream (its client, a shutdown, the source, a client that does not read), its source
+is cancelled and awaited before the ASGI call returns. At a shutdown a stream ends without ``complete``: clients connect
+again, and go on after the last cursor they have seen.
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Collection
 
-from starlette.types import Receive, Send
+import structlog
+from starlette.types import Receive, Scope, Send
 
-from server.transport.requests import EVENT_STREAM
 from server.transport.responses import GraphQLResponse
 
-KEEP_ALIVE_SECONDS = 12.0
+log = structlog.get_logger("signalbox.graphql")
+
+EVENT_STREAM_HEADERS = {
+    "Content-Type": "text/event-stream; charset=utf-8",
+    "Cache-Control": "no-store, no-transform",
+    "Vary": "Accept",
+    "X-Accel-Buffering": "no",
+    "X-Content-Type-Options": "nosniff",
+}
+# With a data line, though it is empty: browsers drop an event without any.
 COMPLETE = b"event: complete\ndata:\n\n"
-HEADERS = (
-    (b"content-type", f"{EVENT_STREAM}; charset=utf-8".encode()),
-    (b"cache-control", b"no-store"),
-    (b"x-accel-buffering", b"no"),  # nginx would keep events back until it has a few kilobytes
-    (b"x-content-type-options", b"nosniff"),
-    (b"vary", b"Accept"),
-)
-Responses = Callable[[], AsyncGenerator[GraphQLResponse, None]]
+COMMENT = b":\n\n"
+END_TIMEOUT_SECONDS = 1.0
+
+
+def next_event(response: GraphQLResponse) -> bytes:
+    """A response as the event ``next``. Stored JSON may have line breaks, each of which begins a data line."""
+    return b"event: next\n" + b"".join(b"data: " + line + b"\n" for line in response.body.splitlines()) + b"\n"
 
 
 class EventStreams:
-    """The streams of one process."""
+    """The open streams of a server."""
 
-    def __init__(self, *, keep_alive_seconds: float = KEEP_ALIVE_SECONDS) -> None:
+    def __init__(self, *, keep_alive_seconds: float = 12.0) -> None:
         self.keep_alive_seconds = keep_alive_seconds
-        self._streams: set[asyncio.Task[None]] = set()
-        self._is_shut_down = False
+        self.is_shut_down = False
+        self._streams: set[EventStream] = set()
 
-    @property
-    def count(self) -> int:
-        """How many are open."""
-        return len(self._streams)
+    def stream(
+        self, responses: AsyncGenerator[GraphQLResponse, None], *, readmit: Callable[[], object] = lambda: None
+    ) -> EventStream:
+        """The HTTP response that carries ``responses``. ``readmit`` raises once its client would not be admitted."""
+        return EventStream(self, responses, readmit)
 
-    async def respond(self, responses: Responses, receive: Receive, send: Send) -> None:
-        """Stream what an operation answers, until it ends, or the client or the server does."""
-        await send({"type": "http.response.start", "status": 200, "headers": list(HEADERS)})
-        sending = asyncio.Lock()
-        loop = asyncio.get_running_loop()
-        stream = loop.create_task(_pump(responses, sending, send))
-        others = [loop.create_task(_until_gone(receive)), loop.create_task(self._keep_alive(sending, send))]
+    def add(self, stream: EventStream) -> None:
         self._streams.add(stream)
-        try:
-            if self._is_shut_down:
-                stream.cancel()
-            await asyncio.wait((stream, *others), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            self._streams.discard(stream)
-            tasks = (stream, *others)
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
-        with contextlib.suppress(OSError):
-            await send({"type": "http.response.body", "body": b"", "more_body": False})
-        for task in tasks:
-            if not task.cancelled() and (error := task.exception()) is not None and not isinstance(error, OSError):
-                raise error
+
+    def discard(self, stream: EventStream) -> None:
+        self._streams.discard(stream)
 
     async def shutdown(self) -> None:
-        """End every stream, and wait until their operations have ended."""
-        self._is_shut_down = True
-        streams = tuple(self._streams)
+        """End every stream, and wait until its source has ended."""
+        self.is_shut_down = True
+        await self._end(tuple(self._streams))
+
+    async def readmit(self) -> None:
+        """End the streams of clients that would not be admitted now, and wait until their sources have ended."""
+        refused = [stream for stream in self._streams if not stream.is_admitted()]
+        if refused:
+            log.info("stream.closed", streams=len(refused), reason="no longer admitted")
+        await self._end(refused)
+
+    async def _end(self, streams: Collection[EventStream]) -> None:
         for stream in streams:
-            stream.cancel()
-        if streams:
-            await asyncio.wait(streams)
-
-    async def _keep_alive(self, sending: asyncio.Lock, send: Send) -> None:
-        """A comment now and then: proxies close what is silent, and a client that is gone is found by it."""
-        while True:
-            await asyncio.sleep(self.keep_alive_seconds)
-            await _write(b":\n\n", sending, send)
+            stream.is_closing.set()
+        await asyncio.gather(*(stream.ended.wait() for stream in streams))
 
 
-async def _pump(responses: Responses, sending: asyncio.Lock, send: Send) -> None:
-    async with contextlib.aclosing(responses()) as stream:
-        async for response in stream:
-            # JSON has no line breaks, so one line of data is enough.
-            await _write(b"event: next\ndata: " + response.body + b"\n\n", sending, send)
-            if not response.has_data:
-                break
-    await _write(COMPLETE, sending, send)
+class EventStream:
+    """One client's stream, an ASGI application."""
+
+    def __init__(
+        self,
+        streams: EventStreams,
+        responses: AsyncGenerator[GraphQLResponse, None],
+        readmit: Callable[[], object],
+    ) -> None:
+        self.ended = asyncio.Event()
+        self.is_closing = asyncio.Event()
+        self._readmit = readmit
+        self._streams = streams
+        self._responses = responses
+        self._sending = asyncio.Lock()
+
+    def is_admitted(self) -> bool:
+        """Whether its client may still have it."""
+        try:
+            self._readmit()
+        except Exception:  # noqa: BLE001 (whatever it is, the client is told when it connects again)
+            return False
+        return True
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        self._streams.add(self)
+        if self._streams.is_shut_down:
+            self.is_closing.set()
+        headers = [(name.lower().encode(), value.encode()) for name, value in EVENT_STREAM_HEADERS.items()]
+        tasks: list[asyncio.Task[object]] = []
+        try:
+            await send({"type": "http.response.start", "status": 200, "headers": headers})
+            works = (self._carry(send), self._keep_alive(send), _is_gone(receive), self.is_closing.wait())
+            tasks += [asyncio.create_task(work) for work in works]
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await self._responses.aclose()
+            self._streams.discard(self)
+            self.ended.set()
+        with contextlib.suppress(TimeoutError, OSError):
+            async with asyncio.timeout(END_TIMEOUT_SECONDS):
+                await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+    async def _carry(self, send: Send) -> None:
+        async with contextlib.aclosing(self._responses) as responses:
+            async for response in responses:
+                await self._send(send, next_event(response))
+                if not response.has_data:
+                    break
+        await self._send(send, COMPLETE)
+
+    async def _keep_alive(self, send: Send) -> None:
+        """Comments at an interval, the first at once. A client for which one finds no room in time does not read."""
+        interval = self._streams.keep_alive_seconds
+        try:
+            while True:
+                async with asyncio.timeout(interval):
+                    await self._send(send, COMMENT)
+                await asyncio.sleep(interval)
+        except TimeoutError:
+            log.info("stream.stalled")
+
+    async def _send(self, send: Send, text: bytes) -> None:
+        async with self._sending:
+            await send({"type": "http.response.body", "body": text, "more_body": True})
 
 
-async def _write(chunk: bytes, sending: asyncio.Lock, send: Send) -> None:
-    async with sending:
-        await send({"type": "http.response.body", "body": chunk, "more_body": True})
-
-
-async def _until_gone(receive: Receive) -> None:
+async def _is_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass

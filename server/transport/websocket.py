@@ -72,12 +72,26 @@ class GraphQLWebSocket:
         finally:
             self._connections.discard(connection)
 
+    @property
+    def connection_count(self) -> int:
+        """How many sockets are open."""
+        return len(self._connections)
+
+    @property
+    def operation_count(self) -> int:
+        """How many operations run on them."""
+        return sum(connection.operation_count for connection in self._connections)
+
     async def shutdown(self) -> None:
         """Close every socket with 1012, so that clients reconnect, and wait until their operations have ended."""
         self.is_shut_down = True
         connections = tuple(self._connections)
         await asyncio.gather(*(connection.close(1012, "Service restart") for connection in connections))
         await asyncio.gather(*(connection.ended.wait() for connection in connections))
+
+    async def readmit(self) -> None:
+        """Ask ``context_for`` again about every client that was admitted; who is refused now loses the socket."""
+        await asyncio.gather(*(connection.readmit() for connection in tuple(self._connections)))
 
     def _is_welcome(self, websocket: WebSocket) -> bool:
         origin = websocket.headers.get("origin")
@@ -113,6 +127,10 @@ class _Connection:
         self._operations: dict[str, asyncio.Task[None]] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
+    @property
+    def operation_count(self) -> int:
+        return len(self._operations)
+
     async def serve(self) -> None:
         """Read until the socket ends."""
         try:
@@ -147,6 +165,17 @@ class _Connection:
         except (WebSocketDisconnect, RuntimeError):
             pass  # the client was faster
 
+    async def readmit(self) -> None:
+        """Close with 4403, and end all operations at once, if the client would not be admitted now."""
+        if self._init_payload is None or self._is_closed:
+            return
+        try:
+            self._admit(self._init_payload)
+        except _Violation as violation:
+            log.info("websocket.closed", code=violation.code, reason=violation.reason)
+            await self.close(violation.code, violation.reason)
+            await self._end_tasks()
+
     async def _end_tasks(self) -> None:
         self._is_closed = True
         tasks = tuple(self._tasks)
@@ -167,7 +196,7 @@ class _Connection:
     def _decode(self, frame: Message) -> dict[str, Any]:
         text = frame.get("text")
         if text is None:
-            raise _Violation(4400, "Messages are text frames")
+            raise _Violation(4400, "Messages are text frames in UTF-8")
         if len(text) > self._endpoint.max_message_bytes or len(text.encode()) > self._endpoint.max_message_bytes:
             raise _Violation(1009, f"A message has at most {self._endpoint.max_message_bytes} bytes")
         try:
@@ -197,6 +226,13 @@ class _Connection:
     async def _initialise(self, payload: Mapping[str, Any]) -> None:
         if self._init_payload is not None:
             raise _Violation(4429, "Too many initialisation requests")
+        self._admit(payload)
+        self._init_payload = payload
+        self._patience.reschedule(None)
+        await self._send('{"type":"connection_ack"}')
+        self._start(self._ping())
+
+    def _admit(self, payload: Mapping[str, Any]) -> None:
         try:
             self._endpoint.context_for(self._websocket, payload)
         except Exception as error:  # noqa: BLE001 (a refusal, or a defect that is masked and logged)
@@ -205,10 +241,6 @@ class _Connection:
             if extensions["code"] == "INTERNAL":
                 raise _Violation(1013, f"{refusal['message']} ({extensions['requestId']})") from None
             raise _Violation(4403, refusal["message"]) from None
-        self._init_payload = payload
-        self._patience.reschedule(None)
-        await self._send('{"type":"connection_ack"}')
-        self._start(self._ping())
 
     async def _subscribe(self, message: dict[str, Any]) -> None:
         if self._init_payload is None:

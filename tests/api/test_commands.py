@@ -35,7 +35,7 @@ Run = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def run(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Run:
     """Runs the command in this process, which is faster: exit code, standard output, standard error."""
-    monkeypatch.setattr(server.cli, "configure_logs", lambda _style: None)
+    monkeypatch.setattr(server.cli, "configure_logs", lambda _style, _redactor: None)
     monkeypatch.setattr(server.cli.Server, "run", lambda _server: pytest.fail("it has begun to serve"))
 
     def main(*arguments: str) -> tuple[int, str, str]:
@@ -60,6 +60,9 @@ SETTINGS = [
     ("SIGNALBOX_ROOT_PATH", "scheduler", "SIGNALBOX_ROOT_PATH: "),
     ("SIGNALBOX_WEBHOOK_TEST", "perhaps", "SIGNALBOX_WEBHOOK_TEST: "),
     ("SIGNALBOX_WEBHOOK_ALLOW", "10.0.0.0/8,http://x", "SIGNALBOX_WEBHOOK_ALLOW: "),
+    ("SIGNALBOX_API_KEYS", "hunter2-hunter2-hunter2", "SIGNALBOX_API_KEYS: entry 1 is not name:role:key"),
+    ("SIGNALBOX_API_KEYS", "me:root:hunter2-hunter2-hunter2", "SIGNALBOX_API_KEYS: entry 1: its role is none of"),
+    ("SIGNALBOX_RATE_LIMIT", "0", "SIGNALBOX_RATE_LIMIT: "),
     ("WEBHOOK_SECRET", "whsec_hunter2", "WEBHOOK_SECRET: "),
     ("WEBHOOK_SECRET", "hunter2", "WEBHOOK_SECRET: "),
     ("WEBHOOK_URL", "ftp://user:hunter2@example.com", "WEBHOOK_URL: "),
@@ -107,6 +110,31 @@ def test_beyond_loopback_only_when_told_to(host: str, home: Path, run: Run) -> N
     assert (code, error.count("\n")) == (1, 1)
     assert "--insecure" in error
     assert list(home.iterdir()) == []
+
+
+@pytest.mark.parametrize("setting", ["SIGNALBOX_API_KEYS", "SIGNALBOX_API_KEYS_FILE"])
+def test_with_keys_it_listens_anywhere(
+    setting: str, home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = "ci:operator:0123456789abcdef"
+    (home / "keys").write_text(f"# ours\n{key}\n")
+    monkeypatch.setenv(setting, "keys" if setting.endswith("FILE") else key)
+    monkeypatch.setattr(server.cli, "configure_logs", lambda _style, _redactor: None)
+    served = []
+    monkeypatch.setattr(server.cli, "_serve", lambda _app, application, host, *_: served.append((host, application)))
+    monkeypatch.setattr(sys, "argv", ["signalbox", "serve", "--host", "0.0.0.0"])
+    with pytest.raises(SystemExit) as ended:
+        server.cli.main()
+    assert (ended.value.code, capsys.readouterr().err) == (0, "")
+    [(host, application)] = served
+    assert (host, len(application.keys), application.keys.is_open) == ("0.0.0.0", 1, False)
+
+
+def test_a_key_file_that_is_not_there(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALBOX_API_KEYS_FILE", "no-such-file")
+    for command in (("serve",), ("serve", "--host", "0.0.0.0"), ("check",)):
+        code, _out, error = run(*command)
+        assert (code, error) == (1, "signalbox: SIGNALBOX_API_KEYS_FILE: no-such-file: No such file or directory\n")
 
 
 TASK_FILES = {
@@ -166,7 +194,8 @@ def test_migrate_then_check(home: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert '"event": "database.migrated"' in migrated.stderr
     assert run("check", "--tasks", str(SAMPLE_TASKS)) == (
         0,
-        "settings    fine; 12 tasks\ndatabase    sqlite signalbox.db: fine\n"
+        "settings    fine; 12 tasks\nAPI keys    none: everyone who can reach it is an admin\n"
+        "database    sqlite signalbox.db: fine\n"
         "webhook     https://example.com/hook (unsigned)\n",
         "",
     )

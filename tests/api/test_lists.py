@@ -37,8 +37,7 @@ async def make_jobs(api: Api, tag: str, count: int = 23) -> list[dict[str, Any]]
     for job in chance.sample(jobs, CANCELLED):
         await api.change("cancelJob", job["id"])
     fields = "id taskName priority status createdAt updatedAt runAt"
-    aliases = " ".join(f"j{job['id']}: job(id: {job['id']}) {{ {fields} }}" for job in jobs)
-    return list((await api.data(f"{{ {aliases} }}")).values())
+    return [(await api.job(job["id"], fields)) for job in jobs]
 
 
 async def pages(api: Api, size: int, *, is_backward: bool = False, **arguments: Any) -> list[str]:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import orjson
@@ -202,21 +203,15 @@ async def _load(plan: Plan, session: aiohttp.ClientSession, urls: Sequence[str])
     chance = random.Random(plan.seed)
 
     async def create(numbers: list[int]) -> None:
-        inputs = [
-            {"taskName": "fail", "maxAttempts": 1, "run": True}
-            if number % 10 == 0
-            else {"taskName": "nap", "payload": {"seconds": 0}, "run": True}
-            for number in numbers
-        ]
-        body = {"query": CREATE, "variables": {"inputs": inputs}}
+        body = {"query": CREATE, "variables": {"inputs": list(map(_input, numbers))}}
         while True:
-            try:
+            with contextlib.suppress(aiohttp.ClientError):  # the server is being restarted
                 async with session.post(chance.choice(urls), json=body) as response:
                     answer = await response.json()
-                    assert "errors" not in answer, answer
+                if "errors" not in answer:
                     return
-            except aiohttp.ClientConnectorError:
-                await asyncio.sleep(RETRY_SECONDS)  # the server is being restarted
+                assert answer["errors"][0]["extensions"]["code"] == "UNAVAILABLE", answer
+            await asyncio.sleep(RETRY_SECONDS)
 
     async def creator() -> None:
         while True:
@@ -227,6 +222,14 @@ async def _load(plan: Plan, session: aiohttp.ClientSession, urls: Sequence[str])
             await create(numbers)
 
     await asyncio.gather(*(creator() for _ in range(CREATORS)))
+
+
+def _input(number: int) -> dict[str, Any]:
+    """A key makes it safe to send again what was not answered."""
+    common = {"run": True, "idempotencyKey": str(number)}
+    if number % 10 == 0:
+        return {**common, "taskName": "fail", "maxAttempts": 1}
+    return {**common, "taskName": "nap", "payload": {"seconds": 0}}
 
 
 async def _restart(plan: Plan, server: ServerProcess) -> None:

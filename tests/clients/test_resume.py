@@ -39,7 +39,7 @@ def run(request: pytest.FixtureRequest, tmp_path: Path, table: Callable[..., Non
 @pytest.mark.clients
 @pytest.mark.mariadb
 async def test_for_some_seconds(run: Callable[..., Any]) -> None:
-    await run(seconds=10, jobs=2000, subscribers=20, seed=1)
+    await run(seconds=8, jobs=1000, subscribers=10, seed=1)
 
 
 @pytest.mark.resume

@@ -250,3 +250,34 @@ async def test_a_number_that_was_never_used_is_passed(store: Store, feed: Feed) 
     await store.create_jobs([job()])
     await eventually(lambda: listener.seqs == [unused + 1])
     await listener.stop()
+
+
+async def test_those_who_replay_leave_connections_to_others(
+    store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few pages are read at once, and a subscriber that leaves while one is read does not cut the reading off."""
+    await store.create_jobs([job() for _ in range(10)])
+    listening = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    may_go_on = asyncio.Event()
+    reading: list[str] = []
+    read_page = feed._page
+
+    async def held(cursor: int, floor: int) -> tuple[int, list[StatusChange]]:
+        reading.append("began")
+        await may_go_on.wait()
+        reading.append("ended")
+        return await read_page(cursor, floor)
+
+    monkeypatch.setattr(feed, "_page", held)
+    listeners = [Listener(feed, after="0") for _ in range(5)]
+    await eventually(lambda: len(reading) == engine.feed.REPLAYS)
+    leaving, *staying = listeners
+    await leaving.stop()
+    assert reading == ["began"] * engine.feed.REPLAYS
+    may_go_on.set()
+    await eventually(lambda: all(len(each.got) == 10 for each in staying))
+    assert reading.count("ended") == 5
+    assert feed._replays._value == engine.feed.REPLAYS
+    for each in (listening, *staying):
+        await each.stop()

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 
 from eventually import eventually
+from fake_clock import FakeClock
 from prometheus_client import REGISTRY
 from structlog.testing import capture_logs
 
 from engine.backoff import retry_delay_seconds
 from engine.errors import Unavailable
-from engine.service import Service
+from engine.service import LATE_SECONDS, LONGEST_TURN_SECONDS, Service
 
 
 class Loop(Service):
@@ -59,6 +60,44 @@ async def test_waking_it_does_not_wait_for_the_interval() -> None:
     loop.wake()
     await eventually(lambda: loop.turns == 2)
     await asyncio.wait_for(loop.stop(), 1)
+
+
+class Stuck(Service):
+    """A loop whose turn does not end before it is let on."""
+
+    name = "stuck"
+
+    def __init__(self, clock: FakeClock) -> None:
+        super().__init__(clock)
+        self.begun = asyncio.Event()
+        self.gate = asyncio.Event()
+
+    async def run_once(self) -> float | None:
+        self.begun.set()
+        await self.gate.wait()
+        return 3600.0
+
+
+async def test_a_turn_that_hangs_and_one_that_is_late_are_seen() -> None:
+    clock = FakeClock()
+    loop = Stuck(clock)
+    assert loop.problem == "the loop has ended"
+    loop.start()
+    await loop.begun.wait()
+    clock.pass_by(LONGEST_TURN_SECONDS)
+    assert loop.problem is None
+    clock.pass_by(5)
+    assert loop.problem == "a turn has been under way for 95 s"
+    loop.gate.set()
+    await eventually(lambda: loop.health.turns)
+    assert loop.problem is None
+    clock.pass_by(3600 * 0.9)  # a long interval is no problem
+    assert loop.problem is None
+    clock.pass_by(3600 * 0.2 + LATE_SECONDS)
+    assert loop.problem is not None
+    assert loop.problem.startswith("the next turn is ")
+    await loop.stop()
+    assert loop.problem == "the loop has ended"
 
 
 def test_backoff_doubles_up_to_an_hour_with_jitter() -> None:

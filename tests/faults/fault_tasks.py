@@ -26,7 +26,7 @@ def _trace(phase: str, ctx: TaskContext, execution: str) -> None:
 
 
 @task("work", max_attempts=8, timeout_seconds=30)
-async def work(ctx: TaskContext, milliseconds: float) -> dict[str, str]:
+async def work(ctx: TaskContext, milliseconds: float, padding: str = "") -> dict[str, str]:
     """Take some time; the result names the execution that it is of."""
     execution = secrets.token_hex(8)
     _trace("start", ctx, execution)
@@ -36,7 +36,7 @@ async def work(ctx: TaskContext, milliseconds: float) -> dict[str, str]:
 
 
 @task("work in a thread", max_attempts=8, timeout_seconds=30)
-def work_in_a_thread(ctx: TaskContext, milliseconds: float) -> dict[str, str]:
+def work_in_a_thread(ctx: TaskContext, milliseconds: float, padding: str = "") -> dict[str, str]:
     """The same as a plain function."""
     execution = secrets.token_hex(8)
     _trace("start", ctx, execution)
@@ -46,7 +46,7 @@ def work_in_a_thread(ctx: TaskContext, milliseconds: float) -> dict[str, str]:
 
 
 @task("break", max_attempts=8, timeout_seconds=30)
-async def break_(ctx: TaskContext, milliseconds: float) -> None:
+async def break_(ctx: TaskContext, milliseconds: float, padding: str = "") -> None:
     """Fail for good."""
     execution = secrets.token_hex(8)
     _trace("start", ctx, execution)

@@ -16,23 +16,30 @@ from pathlib import Path
 
 import pymysql
 from fleet import Fleet
-from private_servers import PrivateServer
+from grounds import Ground
+from history import fetch
 from proxy import Proxy
-from watch import Watch, connect
+from watch import ERRORS, NOW, Watch, connect
+
+from models.connection import DatabaseURL
 
 LONGER_THAN_A_LOCK_WAIT = 5.5
 
 
 @dataclass(slots=True)
 class Scene:
-    """What a fault may lay hands on."""
+    """What a fault may lay hands on.
+
+    Args:
+        is_long: whether a fault may take its time.
+    """
 
     chance: random.Random
     fleet: Fleet
-    url: str
+    ground: Ground
     watch: Watch
-    private: PrivateServer | None = None
     proxy: Proxy | None = None
+    is_long: bool = True
     acts: int = 0
     over: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -42,6 +49,10 @@ class Scene:
             async with asyncio.timeout(seconds):
                 await self.over.wait()
         return not self.over.is_set()
+
+    @property
+    def url(self) -> str:
+        return self.ground.url
 
     def one_of_the_workers(self) -> int:
         return self.chance.randrange(len(self.fleet.workers))
@@ -74,19 +85,29 @@ async def freeze_workers(scene: Scene) -> None:
             worker.signal(signal.SIGSTOP)
         try:
             await asyncio.sleep(scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5))
+            if scene.ground.database != "sqlite" and await asyncio.to_thread(_are_locks_held, scene):
+                scene.watch.excuse()
         finally:
             for worker in frozen:
                 worker.signal(signal.SIGCONT)
         scene.acts += len(frozen)
 
 
+def _are_locks_held(scene: Scene) -> bool:
+    """Whether a process was frozen in the middle of a transaction: what it has locked is nobody's to rescue."""
+    with contextlib.closing(connect(scene.url)) as own:
+        found = fetch(own, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_started < NOW() - INTERVAL 2 SECOND")
+    return bool(found)
+
+
 async def crash_database(scene: Scene) -> None:
     """F3: ``kill -9`` of the database under load, and its restart."""
-    assert scene.private is not None
+    private = scene.ground.private
+    assert private is not None
     while await scene.pause(scene.chance.uniform(1.5, 3.0)):
-        await asyncio.to_thread(scene.private.kill)
+        await asyncio.to_thread(private.kill)
         await asyncio.sleep(scene.chance.uniform(0.0, 0.5))
-        await asyncio.to_thread(scene.private.start)
+        await asyncio.to_thread(private.start)
         scene.acts += 1
 
 
@@ -111,25 +132,27 @@ def _kill_connections(scene: Scene, is_for_all: bool) -> int:
 
 
 async def disturb_network(scene: Scene) -> None:
-    """F5: delays of 200 ms, dropped connections, a black hole, and COMMITs whose answers are lost."""
+    """F5: delays of 200 ms, dropped connections, a black hole of 10 s, and COMMITs whose answers are lost."""
     assert scene.proxy is not None
     proxy = scene.proxy
     proxy.chance = scene.chance
-    proxy.drop_rate, proxy.lose_commit_rate = 0.002, 0.03
+    proxy.refuse_rate, proxy.drop_rate, proxy.lose_commit_rate = 0.05, 0.002, 0.03
+    hole_seconds = 10.0 if scene.is_long else 2.0
     try:
-        while await scene.pause(scene.chance.uniform(0.5, 1.5)):
-            if scene.chance.random() < 0.5:
-                proxy.delay_seconds = 0.2
-                await scene.pause(1.0)
-                proxy.delay_seconds = 0.0
-            else:
+        while await scene.pause(scene.chance.uniform(0.3, 0.8)):
+            proxy.delay_seconds = 0.2
+            await scene.pause(1.0)
+            proxy.delay_seconds = 0.0
+            scene.watch.excuse()  # every connection that was dropped made rescuers patient
+            if hole_seconds and await scene.pause(0.3):
                 proxy.open.clear()
-                await asyncio.sleep(scene.chance.uniform(1.0, 3.0))
+                await asyncio.sleep(hole_seconds)
                 proxy.open.set()
                 scene.watch.excuse()
+                hole_seconds = 0.0
     finally:
         proxy.calm()
-        scene.acts += proxy.dropped + proxy.lost
+        scene.acts += proxy.refused + proxy.dropped + proxy.lost
         scene.watch.excuse()
 
 
@@ -184,10 +207,73 @@ async def roll_workers(scene: Scene) -> None:
         scene.acts += 1
 
 
+async def fill_disk(scene: Scene) -> None:
+    """F9: the disk is full for some seconds, again and again; a database that ends of it is started again."""
+    disk, private = scene.ground.disk, scene.ground.private
+    assert disk is not None
+    loop = asyncio.get_running_loop()
+    while await scene.pause(scene.chance.uniform(0.1, 0.5)):
+        until = loop.time() + scene.chance.uniform(1.5, 3.0)
+        try:
+            while loop.time() < until:
+                await asyncio.to_thread(disk.fill)  # also what was given back meanwhile
+                await asyncio.sleep(0.02)
+        finally:
+            disk.relieve()
+        if private is not None and not private.is_running:
+            await asyncio.to_thread(private.start)
+        scene.watch.excuse()
+    scene.acts += sum(
+        record.get("event") == "store.unavailable" for each in scene.fleet.everyone for record in each.records()
+    )
+
+
+async def end_jobs_by_hand(scene: Scene) -> None:
+    """F11: servers that take no lock where SKIP LOCKED is asked for, workers that are killed, and an operator who ends
+    jobs with statements of his own: claim tokens stay, only the status tells that nobody holds them any more."""
+
+    async def end() -> None:
+        while await scene.pause(scene.chance.uniform(0.02, 0.1)):
+            scene.acts += await asyncio.to_thread(_end_by_hand, scene)
+
+    async with asyncio.TaskGroup() as both:
+        both.create_task(end())
+        both.create_task(kill_workers(scene))
+
+
+def _end_by_hand(scene: Scene) -> int:
+    """Cancel some of the live jobs, with their events; how many."""
+    dialect = DatabaseURL.parse(scene.url).dialect
+    begin, lock, mark = ("BEGIN IMMEDIATE", "", "?") if dialect == "sqlite" else ("BEGIN", " FOR UPDATE", "%s")
+    ended = 0
+    with contextlib.suppress(*ERRORS), contextlib.closing(connect(scene.url)) as own:
+        live = fetch(own, "SELECT id FROM jobs WHERE status='RUNNING'")
+        live += fetch(own, "SELECT id FROM jobs WHERE status='QUEUED' ORDER BY priority, id LIMIT 5")
+        cursor = own.cursor()
+        for (job_id,) in scene.chance.sample(live, min(2, len(live))):
+            cursor.execute(begin)
+            [(status, attempt)] = fetch(own, f"SELECT status, attempt FROM jobs WHERE id={job_id}{lock}")
+            if status in ("QUEUED", "RUNNING"):
+                [(now,)] = fetch(own, NOW[dialect])
+                values = (job_id, status, attempt, now)
+                cursor.execute(
+                    "INSERT INTO job_event (job_id, from_status, to_status, attempt, at) "
+                    f"VALUES ({mark}, {mark}, 'CANCELLED', {mark}, {mark})",
+                    values,
+                )
+                cursor.execute(f"UPDATE jobs SET status='CANCELLED', finished_at={mark} WHERE id={job_id}", (now,))
+                ended += 1
+            cursor.execute("COMMIT")
+    return ended
+
+
 EXTRA_TASKS = {
     "F1 crash at points": Path(__file__).parent / "tasks_crashing.py",
     "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
+    "F11 end jobs by hand": Path(__file__).parent / "tasks_lockless.py",
 }
+PADDING = {"F9 fill disk": 4000}
+"""Characters that jobs carry so that tables grow."""
 FAULTS: dict[str, Fault] = {
     "F1 kill workers": kill_workers,
     "F1 crash at points": crash_at_points,
@@ -197,5 +283,11 @@ FAULTS: dict[str, Fault] = {
     "F5 disturb network": disturb_network,
     "F6 skew clocks": kill_workers,
     "F7 contend for locks": contend_for_locks,
+    "F9 fill disk": fill_disk,
     "F10 roll workers": roll_workers,
+    "F11 end jobs by hand": end_jobs_by_hand,
 }
+ON_SQLITE = frozenset(
+    {"F1 kill workers", "F2 freeze workers", "F9 fill disk", "F10 roll workers", "F11 end jobs by hand"}
+)
+"""It has no server to kill, no connections to cut, no locks of rows, and no clock but the machine's."""

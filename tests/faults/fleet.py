@@ -14,7 +14,7 @@ from nursery import ForkedProcess, Nursery
 
 FAULT_TASKS = Path(__file__).parent / "fault_tasks.py"
 GRACE_SECONDS = 5.0
-SLOTS = 10
+SLOTS = 20
 
 
 @dataclass(slots=True)

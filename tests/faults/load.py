@@ -77,6 +77,7 @@ class Load:
     """Creates ``jobs`` jobs over ``seconds`` seconds.
 
     Args:
+        padding: how many characters each job carries for nothing.
         now: the clock of the machine, for ``runAt``.
     """
 
@@ -85,6 +86,7 @@ class Load:
     jobs: int
     seconds: float
     webhook_url: str
+    padding: int = 0
     now: Callable[[], datetime] = lambda: datetime.now(UTC)  # noqa: TID251 - the database's machine is this one
     acknowledged: dict[int, Acknowledged] = field(default_factory=dict)
     unconfirmed: int = 0
@@ -107,7 +109,8 @@ class Load:
     def _plan(self) -> Plan:
         chance = self.chance
         takes = chance.uniform(1, 50) if chance.random() > LONG_RATE else chance.uniform(2000, 3500)
-        plan = Plan({"taskName": "work", "payload": {"milliseconds": round(takes, 1)}, "run": True})
+        payload = {"milliseconds": round(takes, 1), "padding": "x" * self.padding}
+        plan = Plan({"taskName": "work", "payload": payload, "run": True})
         kind = chance.random()
         if kind < 0.08:
             plan.input["taskName"] = "work in a thread"
@@ -135,9 +138,9 @@ class Load:
 
     async def _create(self, plans: list[Plan], clients: asyncio.TaskGroup) -> None:
         keyed = [plan for plan in plans if "idempotencyKey" in plan.input]
-        for plan in keyed:  # twice at once: both must be told of one job
-            await asyncio.gather(self._create_together([plan], clients), self._create_together([plan], clients))
-        await self._create_together([plan for plan in plans if plan not in keyed], clients)
+        twice = [[plan] for plan in keyed for _ in range(2)]  # both must be told of one job
+        rest = [plan for plan in plans if plan not in keyed]
+        await asyncio.gather(*(self._create_together(each, clients) for each in [*twice, rest]))
 
     async def _create_together(self, plans: list[Plan], clients: asyncio.TaskGroup) -> None:
         inputs = [plan.input for plan in plans]

@@ -18,6 +18,7 @@ class Proxy:
 
     Attributes:
         delay_seconds: how long each chunk is held, in each direction.
+        refuse_rate: the chance of each connection to be ended as soon as it was accepted.
         drop_rate: the chance of each chunk of the client's to find its connection dropped.
         lose_commit_rate: the chance of a COMMIT to be forwarded, and its answer thrown away with the connection.
         open: while it is clear, nothing passes, and nobody is told.
@@ -29,6 +30,7 @@ class Proxy:
         self.chance = random.Random(0)
         self.open = asyncio.Event()
         self.calm()
+        self.refused = 0
         self.dropped = 0
         self.lost = 0
         self._server: asyncio.Server | None = None
@@ -36,7 +38,7 @@ class Proxy:
 
     def calm(self) -> None:
         """Do no more than forward."""
-        self.delay_seconds = self.drop_rate = self.lose_commit_rate = 0.0
+        self.delay_seconds = self.refuse_rate = self.drop_rate = self.lose_commit_rate = 0.0
         self.open.set()
 
     async def __aenter__(self) -> Self:
@@ -62,6 +64,9 @@ class Proxy:
     async def _link(self, client: asyncio.StreamReader, to_client: asyncio.StreamWriter) -> None:
         """One connection, until either side ends it or chance does."""
         with contextlib.closing(to_client):
+            if self.chance.random() < self.refuse_rate:
+                self.refused += 1
+                return
             try:
                 server, to_server = await asyncio.open_connection("127.0.0.1", self.target)
             except OSError:

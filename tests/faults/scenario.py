@@ -12,13 +12,12 @@ from typing import Any
 
 import aiohttp
 from checker import Report, check
-from databases import Server
-from faults import EXTRA_TASKS, FAULTS, Scene
+from faults import EXTRA_TASKS, FAULTS, PADDING, Scene
 from fleet import Fleet, Vitals
-from history import read_traces
+from grounds import Ground
+from history import fetch, read_traces
 from load import Client, Load
 from nursery import Nursery
-from private_servers import PrivateServer
 from proxy import Proxy
 from watch import Watch, connect
 
@@ -56,20 +55,18 @@ async def proxied(url: str, is_needed: bool) -> AsyncIterator[tuple[str, Proxy |
 async def run(
     nursery: Nursery,
     fault: str,
-    database: str,
-    server: Server,
+    ground: Ground,
     seed: int,
     folder: Path,
     *,
     jobs: int,
     seconds: float,
-    private: PrivateServer | None = None,
+    is_long: bool = True,
 ) -> Outcome:
     """Run ``jobs`` jobs, created over ``seconds`` seconds, under a fault of ``FAULTS``."""
     loop = asyncio.get_running_loop()
     began = loop.time()
-    url = await asyncio.to_thread(server.create)
-    server.disconnect()
+    url = ground.url
     watch = Watch(url)
     has_ended = asyncio.Event()
     async with (
@@ -78,9 +75,10 @@ async def run(
         aiohttp.ClientSession() as session,
     ):
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}
-        scene = Scene(random.Random(f"{fault} {seed}"), fleet, url, watch, private, proxy)
+        scene = Scene(random.Random(f"{fault} {seed}"), fleet, ground, watch, proxy, is_long)
         client = Client(session, f"{fleet.server.url}/graphql")
-        load = Load(client, random.Random(f"load {seed}"), jobs, seconds, f"{fleet.server.url}/webhook-test")
+        hook = f"{fleet.server.url}/webhook-test"
+        load = Load(client, random.Random(f"load {seed}"), jobs, seconds, hook, PADDING.get(fault, 0))
         watching = asyncio.create_task(watch.until_at_rest(has_ended, REST_SECONDS))
         breaking = asyncio.create_task(FAULTS[fault](scene))
         try:
@@ -95,10 +93,11 @@ async def run(
         traces = read_traces(fleet.traces)
         with contextlib.closing(connect(url)) as connection:
             report = check(connection, traces, load.acknowledged.values())
-            report.violations["I10"] += await asyncio.to_thread(kept_open, connection, len(fleet.everyone))
+            if ground.database != "sqlite":  # whose connections are descriptors
+                report.violations["I10"] += await asyncio.to_thread(kept_open, connection, len(fleet.everyone))
         report.violations["I5"] += watch.violations.values()
         report.violations["I10"] += leaks(before, after)
-    return Outcome(fault, database, seed, scene.acts, loop.time() - began, report)
+    return Outcome(fault, ground.database, seed, scene.acts, loop.time() - began, report)
 
 
 def leaks(before: dict[int, Vitals], after: dict[int, Vitals]) -> list[str]:
@@ -116,14 +115,12 @@ def leaks(before: dict[int, Vitals], after: dict[int, Vitals]) -> list[str]:
 
 def kept_open(connection: Any, processes: int) -> list[str]:
     """What the database still sees of processes that have nothing to do: too many connections, old transactions."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT COUNT(*) FROM information_schema.processlist WHERE db=DATABASE()")
-        [(connections,)] = cursor.fetchall()
-        cursor.execute(
-            "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
-            "ON id=trx_mysql_thread_id WHERE db=DATABASE() AND trx_started < NOW() - INTERVAL 10 SECOND"
-        )
-        [(transactions,)] = cursor.fetchall()
+    [(connections,)] = fetch(connection, "SELECT COUNT(*) FROM information_schema.processlist WHERE db=DATABASE()")
+    [(transactions,)] = fetch(
+        connection,
+        "SELECT COUNT(*) FROM information_schema.innodb_trx JOIN information_schema.processlist "
+        "ON id=trx_mysql_thread_id WHERE db=DATABASE() AND trx_started < NOW() - INTERVAL 10 SECOND",
+    )
     found = []
     if connections > processes * POOL + 1:
         found.append(f"{connections} connections of {processes} processes")

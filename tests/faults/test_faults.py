@@ -5,21 +5,19 @@ A few hundred jobs under some of the faults in every run of the tests; all of it
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import os
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
-from databases import Server
-from faults import FAULTS
+from databases import ALL_DATABASES
+from faults import FAULTS, ON_SQLITE
+from grounds import Grounds
 from nursery import Nursery
-from private_servers import PrivateServer
+from requirements import Missing, give_up
 from scenario import Outcome, run
-from table import OUTCOMES
-
-from models.connection import DatabaseURL
+from table import PROPERTY, row_of
 
 JOBS = int(os.environ.get("SIGNALBOX_TEST_FAULT_JOBS", "1500"))
 SECONDS = 1.5
@@ -28,30 +26,38 @@ SHORT = (
     ("F1 kill workers", "mariadb"),
     ("F4 kill connections", "mysql"),
     ("F5 disturb network", "mariadb"),
-    ("F10 roll workers", "mysql"),
+    ("F9 fill disk", "sqlite"),
+    ("F10 roll workers", "sqlite"),
+    ("F11 end jobs by hand", "mariadb"),
 )
-Run = Callable[..., Coroutine[Any, Any, Outcome]]
+Run = Callable[..., Outcome]
+
+
+def on_databases(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
+    params = [pytest.param(fault, database, marks=getattr(pytest.mark, database)) for fault, database in pairs]
+    return pytest.mark.parametrize(("fault", "database"), params)
 
 
 @pytest.fixture
-def run_on(request: pytest.FixtureRequest, tmp_path: Path) -> Run:
+def run_on(
+    pytestconfig: pytest.Config,
+    record_property: Callable[[str, object], None],
+    nursery: Nursery,
+    grounds: Grounds,
+    tmp_path: Path,
+) -> Run:
     """Runs a fault on a database, and puts the outcome into the table."""
 
-    nursery: Nursery = request.getfixturevalue("nursery")
-
-    async def run_one(fault: str, database: str, seed: int, *, jobs: int, seconds: float) -> Outcome:
+    def run_one(fault: str, database: str, seed: int, *, jobs: int, seconds: float, is_long: bool) -> Outcome:
         print(f"{fault} on {database}, seed {seed}")
-        private: PrivateServer | None = None
-        if database == "mariadb" or fault.startswith("F3"):
-            private = request.getfixturevalue("private_servers")(database)
-            url = DatabaseURL("mysql", "", "127.0.0.1", private.port, "root")
-        else:
-            url = request.getfixturevalue("servers").get(database).url
-        with contextlib.closing(Server(url)) as server:
-            outcome = await run(
-                nursery, fault, database, server, seed, tmp_path, jobs=jobs, seconds=seconds, private=private
-            )
-        request.config.stash[OUTCOMES].append(outcome)
+        try:
+            with grounds.lend(database, fault) as ground:
+                outcome = asyncio.run(
+                    run(nursery, fault, ground, seed, tmp_path, jobs=jobs, seconds=seconds, is_long=is_long)
+                )
+        except Missing as missing:
+            give_up(pytestconfig, f"{fault} on {database}", str(missing))
+        record_property(PROPERTY, row_of(outcome))
         return outcome
 
     return run_one
@@ -62,17 +68,14 @@ def assert_sound(outcome: Outcome) -> None:
     assert not any(outcome.report.counts.values()), outcome.report.text
 
 
-@pytest.mark.parametrize(
-    ("fault", "database"), [pytest.param(*each, marks=getattr(pytest.mark, each[1])) for each in SHORT]
-)
-async def test_some_faults(run_on: Run, fault: str, database: str) -> None:
-    assert_sound(await run_on(fault, database, 1, jobs=400, seconds=0.5))
+@on_databases(*SHORT)
+def test_some_faults(run_on: Run, fault: str, database: str) -> None:
+    assert_sound(run_on(fault, database, 1, jobs=300, seconds=0.5, is_long=False))
 
 
 @pytest.mark.faults
-@pytest.mark.parametrize(
-    "database", [pytest.param(each, marks=getattr(pytest.mark, each)) for each in ("mariadb", "mysql")]
+@on_databases(
+    *((fault, database) for fault in FAULTS for database in ALL_DATABASES if database != "sqlite" or fault in ON_SQLITE)
 )
-@pytest.mark.parametrize("fault", FAULTS)
-async def test_all_faults(run_on: Run, fault: str, database: str, seed: int) -> None:
-    assert_sound(await run_on(fault, database, seed, jobs=JOBS, seconds=SECONDS))
+def test_all_faults(run_on: Run, fault: str, database: str, seed: int) -> None:
+    assert_sound(run_on(fault, database, seed, jobs=JOBS, seconds=SECONDS, is_long=True))

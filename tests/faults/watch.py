@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import UTC, datetime, timedelta
+import sqlite3
+from datetime import datetime, timedelta
 from typing import Any
 
 import pymysql
 from checker import overdue
+from history import fetch, moment_of
 
 from models.connection import DatabaseURL
 
@@ -15,10 +17,16 @@ LOOK_SECONDS = 0.25
 EXCUSE_SECONDS = 15.0
 """After an outage rescuers let 10 s pass and come round every 2 s, when the workers have found their way back."""
 
+NOW = {"mysql": "SELECT UTC_TIMESTAMP(6)", "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"}
+"""SQLite has no clock of its own: it is the machine's, as for every process."""
+ERRORS = (pymysql.err.MySQLError, sqlite3.Error, OSError)
+
 
 def connect(url: str) -> Any:
     """A connection on which each statement is its own transaction."""
     parsed = DatabaseURL.parse(url)
+    if parsed.dialect == "sqlite":
+        return sqlite3.connect(parsed.database, timeout=5, isolation_level=None, check_same_thread=False)
     return pymysql.connect(
         host=parsed.host,
         port=parsed.port,
@@ -38,6 +46,7 @@ class Watch:
         self.violations: dict[str, str] = {}
         self.looks = 0
         self._url = url
+        self._now = NOW[DatabaseURL.parse(url).dialect]
         self._connection: Any = None
         self._is_excused_now = False
         self._excused_until: datetime | None = None
@@ -51,17 +60,16 @@ class Watch:
         try:
             if self._connection is None:
                 self._connection = connect(self._url)
-            with self._connection.cursor() as cursor:
-                cursor.execute("SELECT UTC_TIMESTAMP(6)")
-                [(value,)] = cursor.fetchall()
-                now = value.replace(tzinfo=UTC)
-                if self._is_excused_now:
-                    self._is_excused_now, self._excused_until = False, now + timedelta(seconds=EXCUSE_SECONDS)
-                for each in overdue(self._connection, now, self._excused_until):
-                    self.violations.setdefault(each.split(" at ")[0], each)
-                cursor.execute("SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'RUNNING')")
-                [(count,)] = cursor.fetchall()
-        except (pymysql.err.MySQLError, OSError):
+            [(value,)] = fetch(self._connection, self._now)
+            now = moment_of(value)
+            assert now is not None
+            if self._is_excused_now:
+                self._is_excused_now, self._excused_until = False, now + timedelta(seconds=EXCUSE_SECONDS)
+            for each in overdue(self._connection, now, self._excused_until):
+                self.violations.setdefault(each.split(" at ")[0], each)
+            sql = "SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'RUNNING')"
+            [(count,)] = fetch(self._connection, sql)
+        except ERRORS:
             self.close()
             self.excuse()
             return None

@@ -29,6 +29,7 @@ async def test_what_a_claim_gives(store: Store) -> None:
         max_attempts=5,
         timeout_seconds=12.5,
         webhook_url="https://example.org/?a=1",
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
     [claimed] = await claim(store, 5)
     assert claimed == ClaimedJob(
@@ -42,6 +43,7 @@ async def test_what_a_claim_gives(store: Store) -> None:
         webhook_url="https://example.org/?a=1",
         has_tags=True,
         claim_token=claimed.claim_token,
+        traceparent="00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
     )
     read = await fetch_job(store, job.id)
     assert (read.status, read.attempt, read.started_at) == (JobStatus.RUNNING, 1, read.updated_at)

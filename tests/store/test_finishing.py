@@ -52,6 +52,18 @@ async def test_a_second_finish_is_refused_and_nothing_is_written(open_store: Ope
     assert await everything(store) == before
 
 
+@pytest.mark.parametrize("end", ENDS)
+async def test_a_job_that_was_ended_by_hand_stays_as_it_is(open_store: OpenStore, end: str) -> None:
+    """Its claim token is still there: an operator's statement changed nothing but the status."""
+    store = await open_store(outbox=one_delivery)
+    claimed = await running(store)
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"UPDATE jobs SET status='CANCELLED' WHERE id={claimed.id}")
+    before = await everything(store)
+    assert await store.finish(ENDS[end](claimed)) is False
+    assert await everything(store) == before
+
+
 async def test_of_two_finishes_in_one_batch_the_first_counts(open_store: OpenStore) -> None:
     store = await open_store(outbox=one_delivery)
     claimed = await running(store)

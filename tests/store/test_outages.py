@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 import threading
 from collections import Counter
@@ -22,11 +23,14 @@ from engine.records import ClaimedJob, Finish, JobRecord
 from engine.store.claims import Heartbeat
 from engine.store.mysql import MySQLTransaction
 from engine.store.store import Store
+from models.backends import mysql as mysql_backend
 from models.connection import DatabaseURL
 from models.enums import JobStatus
 
 on_servers = pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
 on_sqlite = pytest.mark.parametrize("database_url", ["sqlite"], indirect=True)
+
+OPEN = "SELECT id FROM information_schema.processlist WHERE db=%s"
 
 
 class HurriedClock(SystemClock):
@@ -109,12 +113,19 @@ class Connections:
     def __init__(self, url: str) -> None:
         self._url = DatabaseURL.parse(url)
 
-    def kill(self) -> int:
+    def _connect(self) -> pymysql.Connection[pymysql.cursors.Cursor]:
         url = self._url
-        admin = pymysql.connect(host=url.host, port=url.port, user=url.user, password=url.password, autocommit=True)
+        return pymysql.connect(host=url.host, port=url.port, user=url.user, password=url.password, autocommit=True)
+
+    def count(self) -> int:
+        with contextlib.closing(self._connect()) as admin, admin.cursor() as cursor:
+            return cursor.execute(OPEN, (self._url.database,))
+
+    def kill(self) -> int:
+        admin = self._connect()
         try:
             with admin.cursor() as cursor:
-                cursor.execute("SELECT id FROM information_schema.processlist WHERE db=%s", (url.database,))
+                cursor.execute(OPEN, (self._url.database,))
                 ids = [row[0] for row in cursor.fetchall()]
                 for connection_id in ids:
                     try:
@@ -221,6 +232,36 @@ async def test_a_commit_whose_answer_is_lost(
     accepted = await asyncio.gather(*(store.finish(Finish.completed(job, "1")) for job in claimed))
     assert all(accepted)
     assert {(await fetch_job(store, job.id)).status for job in created} == {JobStatus.COMPLETED}
+
+
+@on_servers
+async def test_what_is_locked_by_a_process_that_fell_silent_is_rescued(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was frozen, or its machine is gone, in the middle of a transaction: nobody ends that for it."""
+    monkeypatch.setattr(mysql_backend, "SILENT_TRANSACTION_SECONDS", 1)
+    monkeypatch.setattr(mysql_backend, "SILENT_CONNECTION_SECONDS", 1)
+    silent, store = await open_store(), await open_store()
+    job = await create(store, run=True)
+    await claim(store, lease_seconds=-1.0)
+    with contextlib.suppress(Unavailable):
+        async with silent.database.transaction() as transaction:
+            await transaction.fetch(f"SELECT id FROM jobs WHERE id={job.id} FOR UPDATE")
+            assert await store.rescue() == []
+            await eventually(store.rescue, timeout_seconds=10)
+    assert (await fetch_job(store, job.id)).status is JobStatus.QUEUED
+
+
+@on_servers
+async def test_connections_that_were_idle_for_too_long(
+    open_store: OpenStore, connections: Connections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mysql_backend, "SILENT_CONNECTION_SECONDS", 1)
+    store = await open_store()
+    job = await create(store)
+    if not store.database.client.server.can_limit_silence:
+        await eventually(lambda: connections.count() == 0, timeout_seconds=10)
+    assert await store.reads.job(job.id) == job
 
 
 async def claimed_when_available(store: Store, limit: int) -> list[ClaimedJob]:

@@ -22,7 +22,7 @@ from structlog.testing import LogCapture
 from server.transport.direct import DirectWebSocketProtocol
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
-from server.transport.sse import KEEP_ALIVE_SECONDS, EventStreams
+from server.transport.leaving import LeavingHTTPProtocol
 from server.transport.websocket import GraphQLWebSocket
 
 
@@ -48,22 +48,19 @@ def log() -> Iterator[LogCapture]:
 
 @pytest.fixture
 async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
-    """Start servers with settings of their websocket or streams; all end with the test, and none may leave a task."""
+    """Start a server with settings of its websocket; all end with the test, and none may leave a task."""
     async with contextlib.AsyncExitStack() as stack:
         before = asyncio.all_tasks()
 
-        async def start(*, keep_alive_seconds: float = KEEP_ALIVE_SECONDS, **settings: Any) -> Server:
+        async def start(http: dict[str, Any] | None = None, **settings: Any) -> Server:
             world = World()
-            streams = EventStreams(keep_alive_seconds=keep_alive_seconds)
             websocket = GraphQLWebSocket(executor, context_for=world.context, **settings)
-            http = GraphQLHTTP(
-                executor,
-                context_for=world.context,
-                page=lambda: b"<!doctype html><title>page</title>",
-                streams=streams,
+            page = b"<!doctype html><title>page</title>"
+            over_http = GraphQLHTTP(executor, context_for=world.context, page=lambda: page, **(http or {}))
+            app = Starlette(routes=[Route("/graphql", over_http), WebSocketRoute("/graphql", websocket)])
+            config = uvicorn.Config(
+                app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, ws=DirectWebSocketProtocol
             )
-            app = Starlette(routes=[Route("/graphql", http), WebSocketRoute("/graphql", websocket)])
-            config = uvicorn.Config(app, lifespan="off", log_config=None, ws=DirectWebSocketProtocol)
             config.load()
             server = uvicorn.Server(config)
             server.lifespan = config.lifespan_class(config)
@@ -71,7 +68,7 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
             await server.startup(sockets=[listener])
             stack.push_async_callback(server.shutdown, sockets=[listener])
             client = await stack.enter_async_context(aiohttp.ClientSession())
-            return Server(listener.getsockname()[1], world, executor, websocket, streams, client)
+            return Server(listener.getsockname()[1], world, executor, over_http, websocket, client)
 
         yield start
     assert asyncio.all_tasks() <= before | {asyncio.current_task()}

@@ -15,7 +15,7 @@ from strawberry.schema.config import StrawberryConfig
 
 from engine import errors
 from server.transport.execution import Executor
-from server.transport.sse import EventStreams
+from server.transport.http import GraphQLHTTP
 from server.transport.websocket import GraphQLWebSocket
 
 KNOWN = {
@@ -159,8 +159,8 @@ class Server:
     port: int
     world: World
     executor: Executor
+    http: GraphQLHTTP
     websocket: GraphQLWebSocket
-    streams: EventStreams
     client: aiohttp.ClientSession
 
     @property

@@ -1,132 +1,137 @@
-"""GraphQL over server-sent events, in distinct connections."""
+"""GraphQL over server-sent events against a real server."""
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+import contextlib
+from collections.abc import AsyncIterator
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
-from parcels import Server
+from eventually import eventually
+from parcels import KNOWN, Server
 
-EVENTS = {"Accept": "text/event-stream"}
-WATCH = "subscription { events }"
+from server.transport.requests import stream_wish
 
-
-async def messages(response: aiohttp.ClientResponse) -> AsyncIterator[tuple[str, Any]]:
-    """The events of a stream, each with its decoded data; comments as ``(":", None)``."""
-    name, data = "", ""
-    async for raw in response.content:
-        line = raw.decode().rstrip("\n")
-        if line.startswith(":"):
-            yield ":", None
-        elif line.startswith("event: "):
-            name = line.removeprefix("event: ")
-        elif line.startswith("data:"):
-            data += line.removeprefix("data:").strip()
-        elif name:
-            yield name, json.loads(data) if data else None
-            name = data = ""
+SSE = {"accept": "text/event-stream"}
+PATIENCE_SECONDS = 10.0
 
 
-@asynccontextmanager
-async def opened(server: Server, query: str, *, get: bool = False, **headers: str) -> AsyncIterator[Any]:
-    url = f"http://127.0.0.1:{server.port}/graphql"
-    given = {**EVENTS, **headers}
-    if get:
-        request = server.client.get(url, params={"query": query}, headers=given)
-    else:
-        request = server.client.post(url, json={"query": query}, headers=given)
-    async with request as response:
+@contextlib.asynccontextmanager
+async def opened(server: Server, query: str, **headers: str) -> AsyncIterator[aiohttp.ClientResponse]:
+    async with server.client.post(server.url, json={"query": query}, headers={**SSE, **headers}) as response:
+        assert (response.status, response.content_type) == (200, "text/event-stream")
         yield response
 
 
-@pytest.mark.parametrize("get", [True, False])
-async def test_a_query_is_one_event_and_complete(server: Server, get: bool) -> None:
-    async with opened(server, "{ hello }", get=get) as response:
-        assert (response.status, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
-        assert [each async for each in messages(response)] == [
-            ("next", {"data": {"hello": "hello world"}}),
-            ("complete", None),
-        ]
+async def event(response: aiohttp.ClientResponse) -> tuple[str, Any] | None:
+    """The next event, comments left out; None at the end."""
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        name, data = "", []
+        while line := (await response.content.readline()).decode():
+            if line.startswith("event: "):
+                name = line[7:].strip()
+            elif line.startswith("data:"):
+                data.append(line[5:].strip())
+            elif line == "\n" and name:
+                text = "\n".join(data)
+                return name, orjson.loads(text) if text else None
+    return None
 
 
-@pytest.mark.parametrize("get", [True, False])
-async def test_a_subscription_is_streamed_until_it_ends(server: Server, get: bool) -> None:
-    async with opened(server, WATCH, get=get) as response:
-        stream = messages(response)
-        for value in ("a", "b\nc\u2028"):
-            await server.world.events.put(value)
-            assert await anext(stream) == ("next", {"data": {"events": value}})
-        await server.world.events.put(None)
-        assert [each async for each in stream] == [("complete", None)]
-    await asyncio.wait_for(server.world.closed.acquire(), 5)
+async def test_a_subscription(server: Server) -> None:
+    async with opened(server, "subscription { count(to: 2) }") as response:
+        assert await event(response) == ("next", {"data": {"count": 0}})
+        assert await event(response) == ("next", {"data": {"count": 1}})
+        assert await event(response) == ("complete", None)
+        assert await event(response) is None
 
 
-async def test_the_source_is_closed_when_the_client_leaves(server: Server) -> None:
-    async with opened(server, WATCH) as response:
-        await server.world.events.put("a")
-        await anext(messages(response))
-        response.close()
-        await asyncio.wait_for(server.world.closed.acquire(), 5)
+@pytest.mark.parametrize("query", ["{ hello }", 'mutation { write(text: "x") }'])
+async def test_other_operations_have_one_event(server: Server, query: str) -> None:
+    async with opened(server, query) as response:
+        name, payload = await event(response) or ("", {})
+        assert (name, list(payload)) == ("next", ["data"])
+        assert await event(response) == ("complete", None)
+    assert server.world.writes == (["x"] if "mutation" in query else [])
 
 
-async def test_errors_are_events_too(server: Server) -> None:
-    for query in ("{ nothing }", "{", "subscription { nothing }"):
-        async with opened(server, query) as response:
-            [(kind, body), last] = [each async for each in messages(response)]
-        assert (response.status, kind, last) == (200, "next", ("complete", None))
-        assert body["errors"][0]["extensions"]["code"] == "BAD_USER_INPUT"
-        assert "data" not in body
-
-
-async def test_what_never_becomes_an_operation_is_answered_as_json(server: Server) -> None:
-    url = f"http://127.0.0.1:{server.port}/graphql"
-    async with server.client.post(url, data=b"[]", headers={**EVENTS, "content-type": "application/json"}) as response:
-        assert (response.status, response.content_type) == (400, "application/json")
-    async with opened(server, 'mutation { write(text: "x") }', get=True) as response:
+async def test_by_get(server: Server) -> None:
+    async with server.client.get(
+        server.url, params={"query": "subscription { count(to: 1) }"}, headers=SSE
+    ) as response:
+        assert await event(response) == ("next", {"data": {"count": 0}})
+    async with server.client.get(
+        server.url, params={"query": 'mutation { write(text: "x") }'}, headers=SSE
+    ) as response:
         assert (response.status, response.headers["allow"]) == (405, "POST")
     assert server.world.writes == []
 
 
+@pytest.mark.parametrize("query", ["{", "{ nothing }", "subscription { nothing }"])
+async def test_invalid_operations(server: Server, query: str) -> None:
+    async with opened(server, query) as response:
+        name, payload = await event(response) or ("", {})
+        assert (name, payload["errors"][0]["extensions"]["code"]) == ("next", "BAD_USER_INPUT")
+        assert "data" not in payload
+        assert await event(response) == ("complete", None)
+
+
+@pytest.mark.parametrize("name", ["slow", "expired"])
+async def test_errors_of_the_source_end_the_stream(server: Server, name: str) -> None:
+    async with opened(server, "subscription { events }") as response:
+        await server.world.events.put("one")
+        await server.world.events.put(KNOWN[name])
+        assert await event(response) == ("next", {"data": {"events": "one"}})
+        _, payload = await event(response) or ("", {})
+        assert payload["errors"][0]["extensions"] == KNOWN[name].extensions
+        assert await event(response) == ("complete", None)
+
+
+async def test_a_client_that_leaves_ends_its_source(server: Server) -> None:
+    async with opened(server, "subscription { events }") as response:
+        await server.world.opened.acquire()
+        assert server.world.closed.locked()
+        response.close()
+    async with asyncio.timeout(PATIENCE_SECONDS):
+        await server.world.closed.acquire()
+
+
+async def test_json_clients_that_name_the_type_too(server: Server) -> None:
+    accept = "application/graphql-response+json, application/json, text/event-stream"
+    status, answer = await server.post("{ hello }", accept=accept)
+    assert (status, answer) == (200, {"data": {"hello": "hello world"}})
+    async with opened(server, "subscription { count(to: 1) }", accept=accept) as response:
+        assert await event(response) == ("next", {"data": {"count": 0}})
+
+
+async def test_keep_alive_and_shutdown(serve: Any) -> None:
+    server: Server = await serve(http={"keep_alive_seconds": 0.02})
+    async with opened(server, "subscription { events }") as response:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            assert [await response.content.readline() for _ in range(6)] == [b":\n", b"\n"] * 3
+            await server.http.shutdown()
+        assert not server.world.closed.locked()
+        assert await event(response) is None  # and no complete: clients connect again
+    await eventually(lambda: not response.connection)
+
+
 @pytest.mark.parametrize(
-    ("accept", "query", "kind"),
+    ("accept", "wish"),
     [
-        ("application/json, text/event-stream", "{ hello }", "application/json"),
-        ("application/json, text/event-stream", WATCH, "text/event-stream"),
-        ("application/graphql-response+json, text/event-stream;q=0.1", WATCH, "text/event-stream"),
-        ("text/event-stream;q=0, */*", WATCH, "application/json"),
-        ("*/*", WATCH, "application/json"),
-        ("text/*", WATCH, "application/json"),
+        ("", "never"),
+        ("*/*", "never"),
+        ("text/*", "never"),
+        ("text/event-stream", "always"),
+        ("text/event-stream, */*", "always"),
+        ("text/event-stream, multipart/mixed", "always"),
+        ("text/event-stream;q=0.5, application/json", "subscriptions"),
+        ("text/event-stream, application/json", "subscriptions"),
+        ("text/event-stream, application/json;q=0.9", "always"),
+        ("text/event-stream;q=0", "never"),
     ],
 )
-async def test_what_is_streamed(server: Server, accept: str, query: str, kind: str) -> None:
-    async with opened(server, query, Accept=accept) as response:
-        assert response.content_type == kind
-        if kind == "text/event-stream":
-            await server.world.events.put(None)
-            assert [each async for each in messages(response)] == [("complete", None)]
-
-
-async def test_a_silent_stream_is_kept_alive(serve: Callable[..., Any]) -> None:
-    server: Server = await serve(keep_alive_seconds=0.05)
-    async with opened(server, WATCH) as response:
-        stream = messages(response)
-        assert [await anext(stream) for _ in range(3)] == [(":", None)] * 3
-        await server.world.events.put(None)
-        assert ("complete", None) in [each async for each in stream]
-
-
-async def test_the_server_ends_its_streams_without_complete(server: Server) -> None:
-    async with opened(server, WATCH) as response:
-        await server.world.events.put("a")
-        stream = messages(response)
-        await anext(stream)
-        await asyncio.wait_for(server.streams.shutdown(), 5)
-        assert [each async for each in stream] == []
-    await asyncio.wait_for(server.world.closed.acquire(), 5)
-    async with opened(server, WATCH) as response:
-        assert [each async for each in messages(response)] == [], "and opens no new ones"
+def test_wish(accept: str, wish: str) -> None:
+    assert stream_wish([accept]) == wish

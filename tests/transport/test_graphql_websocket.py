@@ -165,6 +165,17 @@ async def test_4400_for_an_invalid_message(server: Server, log: LogCapture, fram
     assert [line["log_level"] for line in log.entries] == ["info"]
 
 
+@pytest.mark.parametrize("is_in_parts", [False, True])
+async def test_4400_for_text_that_is_no_utf8(
+    server: Server, caplog: pytest.LogCaptureFixture, is_in_parts: bool
+) -> None:
+    frame = b'{"type": "ping", "payload": {"a": "\xed\xa0\x80"}}'
+    async with initialised(server) as client:
+        await client.socket.send([frame[:20], frame[20:]] if is_in_parts else frame, text=True)
+        assert await client.closed() == (4400, "Messages are text frames in UTF-8")
+    assert caplog.records == []
+
+
 async def test_4400_for_an_invalid_init(server: Server) -> None:
     async with opened(server) as client:
         await client.send(type="connection_init", payload="x")

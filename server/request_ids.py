@@ -1,0 +1,49 @@
+"""One id for each request: taken from ``X-Request-Id`` or made, on every log line of the request, and in its answer."""
+
+from __future__ import annotations
+
+import re
+import secrets
+
+import structlog
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+HEADER = "X-Request-Id"
+_WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
+_NAME = "request_id"
+
+
+def new_request_id() -> str:
+    return secrets.token_hex(8)
+
+
+def current_request_id() -> str:
+    """The id of the request that this runs for; a new one outside of any."""
+    found = structlog.contextvars.get_contextvars().get(_NAME)
+    return found if isinstance(found, str) else new_request_id()
+
+
+class RequestIds:
+    """ASGI middleware. A socket has one id for as long as it is open.
+
+    A header that is not well-formed is not an error: it is replaced, for what it says would go into the log.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] not in ("http", "websocket"):
+            await self._app(scope, receive, send)
+            return
+        given = Headers(scope=scope).get(HEADER, "")
+        request_id = given if _WELL_FORMED.fullmatch(given) else new_request_id()
+
+        async def send_with_id(message: Message) -> None:
+            if message["type"] in ("http.response.start", "websocket.accept"):
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        with structlog.contextvars.bound_contextvars(**{_NAME: request_id}):
+            await self._app(scope, receive, send_with_id)

@@ -1,0 +1,90 @@
+"""Servers that accept SKIP LOCKED and take no lock, as TiDB does: of two who found the same rows, one wins."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import pytest
+from databases import OpenStore
+from makers import assert_history_is_sound, claim, create, fetch_job, job_in
+
+from engine.store.mysql import MySQLTransaction
+from engine.store.store import Store
+from models.enums import JobStatus
+
+pytestmark = pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
+
+
+class Between:
+    """Has something done between a transaction's SELECT and its UPDATE of jobs, once."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.act: Callable[[], Awaitable[Any]] | None = None
+        execute = MySQLTransaction.execute
+
+        async def interrupted(transaction: MySQLTransaction, sql: str, parameters: Any = ()) -> int:
+            if sql.startswith("UPDATE jobs") and self.act is not None:
+                act, self.act = self.act, None
+                await act()
+            return await execute(transaction, sql, parameters)
+
+        monkeypatch.setattr(MySQLTransaction, "execute", interrupted)
+        monkeypatch.setattr(MySQLTransaction, "skip_locked", "")
+
+
+@pytest.fixture
+def between(monkeypatch: pytest.MonkeyPatch) -> Between:
+    return Between(monkeypatch)
+
+
+@pytest.fixture
+async def other(open_store: OpenStore) -> Store:
+    return await open_store()
+
+
+async def test_two_who_claim(store: Store, other: Store, between: Between) -> None:
+    jobs = [(await create(store, run=True)).id for _ in range(3)]
+    won: list[int] = []
+
+    async def claim_two() -> None:
+        won.extend(job.id for job in await claim(other, 2))
+
+    between.act = claim_two
+    rest = [job.id for job in await claim(store, 3)]
+    assert (won, rest) == (jobs[:2], jobs[2:])
+    assert [(await fetch_job(store, job_id)).attempt for job_id in jobs] == [1, 1, 1]
+    await assert_history_is_sound(store, jobs)
+
+
+async def test_two_who_promote(store: Store, other: Store, between: Between) -> None:
+    job_id = await job_in(store, JobStatus.SCHEDULED)
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"UPDATE jobs SET run_at='{transaction.now_text}' WHERE id={job_id}")
+    between.act = other.promote_due
+    assert await store.promote_due() == 0
+    await assert_history_is_sound(store, [job_id])
+
+
+async def test_two_who_rescue(store: Store, other: Store, between: Between) -> None:
+    job = await create(store, run=True)
+    await claim(store, lease_seconds=-1.0)
+    between.act = other.rescue
+    assert await store.rescue() == []
+    await assert_history_is_sound(store, [job.id])
+
+
+async def test_a_job_that_was_rescued_and_claimed_anew_is_left_alone(
+    store: Store, other: Store, between: Between
+) -> None:
+    job = await create(store, run=True)
+    await claim(store, lease_seconds=-1.0)
+
+    async def rescue_and_claim() -> None:
+        await other.rescue()
+        assert await claim(other)
+
+    between.act = rescue_and_claim
+    assert await store.rescue() == []
+    assert (await fetch_job(store, job.id)).status is JobStatus.RUNNING
+    await assert_history_is_sound(store, [job.id])

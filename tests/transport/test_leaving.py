@@ -1,0 +1,44 @@
+"""Clients that leave while the first of several requests is being answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+
+import uvicorn
+from starlette.types import Receive, Scope, Send
+
+from server.transport.leaving import LeavingHTTPProtocol
+
+REQUEST = b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+async def test_the_request_that_is_answered_is_told() -> None:
+    began, was_told = asyncio.Event(), asyncio.Event()
+    asked: list[str] = []
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        asked.append(scope["path"])
+        began.set()
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        was_told.set()
+        await send({"type": "http.response.start", "status": 200, "headers": []})
+        await send({"type": "http.response.body", "body": b"for nobody"})
+
+    config = uvicorn.Config(app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, timeout_graceful_shutdown=1)
+    config.load()
+    server = uvicorn.Server(config)
+    server.lifespan = config.lifespan_class(config)
+    listener = socket.create_server(("127.0.0.1", 0))
+    await server.startup(sockets=[listener])
+    try:
+        _reader, writer = await asyncio.open_connection(*listener.getsockname())
+        writer.write(REQUEST * 3)
+        async with asyncio.timeout(5):
+            await began.wait()
+            writer.transport.abort()
+            await was_told.wait()
+    finally:
+        await server.shutdown(sockets=[listener])
+    assert asked == ["/"], "requests were begun for a client that had left"
