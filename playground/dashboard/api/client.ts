@@ -1,6 +1,6 @@
 // Requests to the server that serves this page. Payloads travel as the text the user wrote: parsing and printing them
 // again would round large integers.
-import { key, signOut } from './session';
+import { key, refused } from './session';
 
 // <base> leads to the prefix the dashboard is mounted at, whatever the depth of the page that was opened first.
 export const base = new URL(document.baseURI).pathname;
@@ -49,6 +49,7 @@ export async function request<T>(
   variables: Record<string, unknown> = {},
   signal?: AbortSignal,
 ): Promise<T> {
+  const used = key();
   let response: Response;
   try {
     response = await fetch(endpoint, {
@@ -56,7 +57,7 @@ export async function request<T>(
       headers: {
         'content-type': 'application/json',
         accept: 'application/json',
-        ...(key() ? { authorization: `Bearer ${key()}` } : {}),
+        ...(used ? { authorization: `Bearer ${used}` } : {}),
       },
       body: body(query, variables),
       signal,
@@ -74,7 +75,7 @@ export async function request<T>(
   const [first] = answer.errors ?? [];
   if (first) {
     const code = first.extensions?.code ?? 'UNKNOWN';
-    if (code === 'UNAUTHENTICATED') signOut(Boolean(key()));
+    if (code === 'UNAUTHENTICATED') refused(used);
     throw new APIError(first.message, code, first.extensions?.field);
   }
   return answer.data as T;

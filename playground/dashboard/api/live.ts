@@ -5,7 +5,7 @@ import { createStore } from '../lib/store';
 import { endpoint } from './client';
 import { CHANGES } from './operations';
 import { apply, cache, type Change } from './queries';
-import { key, session, signOut } from './session';
+import { key, refused, session } from './session';
 
 interface Live {
   connection: 'connecting' | 'live' | 'reconnecting';
@@ -24,6 +24,8 @@ let cursor: string | null = null;
 let waiting: Change[] = [];
 let overflowed = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
+
+let used: string | null = null;
 
 const url = endpoint.replace(/^http/, 'ws');
 const pause = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
@@ -68,7 +70,10 @@ const client = createClient({
   retryAttempts: Number.POSITIVE_INFINITY,
   retryWait: (tries) => pause(Math.min(300 * 2 ** tries, 2500)),
   shouldRetry: (cause) => !(cause instanceof CloseEvent && cause.code === 4403),
-  connectionParams: () => (key() ? { Authorization: `Bearer ${key()}` } : undefined),
+  connectionParams: () => {
+    used = key();
+    return used ? { Authorization: `Bearer ${used}` } : undefined;
+  },
   on: {
     connected() {
       // What changed before the first cursor, and what no event tells of, is asked for.
@@ -89,6 +94,11 @@ const client = createClient({
   },
 });
 let silence: ReturnType<typeof setTimeout> | undefined;
+
+// A socket that was opened with a key ends with it.
+session.subscribe(() => {
+  if (session.get().state === 'asking') client.terminate();
+});
 
 const codeOf = (error: unknown) =>
   Array.isArray(error) ? (error[0] as { extensions?: { code?: string } })?.extensions?.code : undefined;
@@ -128,7 +138,7 @@ export async function follow(): Promise<never> {
       codeOf(problem) === 'UNAUTHENTICATED' ||
       (problem instanceof CloseEvent && problem.code === 4403)
     ) {
-      signOut(Boolean(key()));
+      refused(used);
     } else {
       lost();
       await pause(1000);

@@ -18,7 +18,15 @@ export function signIn(given: string) {
   session.set({ state: 'open', wasRefused: false, readOnly: false });
 }
 
-export function signOut(wasRefused = false) {
+export function signOut() {
   sessionStorage.removeItem(NAME);
-  session.set({ state: 'asking', wasRefused, readOnly: false });
+  session.set({ state: 'asking', wasRefused: false, readOnly: false });
+}
+
+/** The server refused this key; an answer to one that was given up meanwhile says nothing of its successor. */
+export function refused(used: string | null) {
+  if (used !== key()) return;
+  sessionStorage.removeItem(NAME);
+  const { state, wasRefused } = session.get();
+  session.set({ state: 'asking', wasRefused: Boolean(used) || (state === 'asking' && wasRefused), readOnly: false });
 }
