@@ -278,7 +278,7 @@ export function Job() {
   return (
     <>
       <Trouble error={error} dataFrom={dataUpdatedAt} retry={() => refetch()} />
-      <div className="sticky top-12 z-10 -mx-3 mb-4 border-b border-line bg-page px-3 py-3 sm:-mx-6 sm:px-6 max-sm:static">
+      <div className="sticky top-12 z-10 -mx-3 -mt-4 mb-4 border-b border-line bg-page px-3 py-3 sm:-mx-6 sm:px-6 max-sm:static">
         <div className="flex flex-wrap items-center justify-between gap-x-6 gap-y-2">
           <div className="min-w-0">
             <p className="flex items-center text-[13px] text-soft">
