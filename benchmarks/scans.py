@@ -113,7 +113,7 @@ async def measure(url: str) -> list[Measured]:
         async with store.database.transaction() as transaction:
             unit = Unit(Counting(transaction, operation, found))  # type: ignore[arg-type]
             answers = await handler(unit, list(requests))
-            await unit.settle()
+            await store._settle(unit)
         return answers
 
     try:

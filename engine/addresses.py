@@ -51,8 +51,9 @@ def is_public(address: str) -> bool:
 
 
 def read_address(text: str) -> IPv4Address | IPv6Address | None:
-    """The address that ``text`` writes, without its zone; None when it writes none."""
+    """The address that ``text`` writes, without its zone; None when it writes none. IPv4 addresses have no zone."""
+    address, percent, _zone = text.partition("%")
     try:
-        return ip_address(text.partition("%")[0])
+        return ip_address(address if ":" in address or not percent else text)
     except ValueError:
         return None

@@ -2,7 +2,9 @@
 
 Failure handling: a delivery is leased for one try; if this process dies, the lease ends and another try is made with
 the same id and the same bytes. What does not answer 2xx is tried again over three days, then it is FAILED; every try is
-on record.
+on record. Each receiver is a lane with a limit of its own, so that one that hangs holds up nobody but itself. One that
+does nothing but fail has its circuit opened (engine/store/circuits.py): tries that fall due meanwhile are noted and not
+sent, but for a probe now and then. After five days of that, or at 410, an endpoint is disabled.
 """
 
 from __future__ import annotations
@@ -10,11 +12,15 @@ from __future__ import annotations
 import asyncio
 import contextvars
 import random
+from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 
 import structlog
 
 from engine.clock import Clock
-from engine.errors import Unavailable
+from engine.errors import NotFound, Unavailable
 from engine.http_client import HttpClient, HttpError, HttpResponse
 from engine.metrics import DELIVERY_SECONDS, DELIVERY_TRIES
 from engine.records import DueDelivery, TryResult
@@ -22,7 +28,7 @@ from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
 from engine.tracing import span
-from engine.webhooks import Receivers, headers
+from engine.webhooks import Receivers, Target, headers
 from models.enums import DeliveryStatus
 
 log = structlog.get_logger("signalbox.webhooks")
@@ -33,15 +39,25 @@ JITTER = 0.1
 LONGEST_RETRY_AFTER_SECONDS = 86_400.0
 TIMEOUT_SECONDS = 15.0
 LEASE_SECONDS = TIMEOUT_SECONDS + 15.0
+LANE_LIMIT = 64
+"""Tries to one receiver that one process has under way at most; when half of them are free, more are claimed at once: a
+claim for each that ends would cost more than the tries."""
+CROWDED_LANE_LIMIT = 2
+"""The same, once ``concurrency`` tries are under way: a receiver that is well always finds a place."""
+MAX_UNDER_WAY = 768
+"""Tries under way in one process, whatever comes: each has a socket, and systems allow 1,024 files."""
 MAX_ERROR_LENGTH = 1024
-GONE, SLOW_DOWN = 410, frozenset({429, 502, 503, 504})
+KEPT_BODY_BYTES = 1024
+DISABLED_AFTER_SECONDS = 5 * 86_400.0
+GONE, TOO_MANY, SLOW_DOWN = 410, 429, frozenset({429, 502, 503, 504})
 
 
 class Deliveries(Service):
     """POSTs webhooks.
 
     Args:
-        concurrency: how many tries may be under way at once.
+        retries: the seconds to wait after the first and each further failed try.
+        concurrency: how many tries may be under way before receivers are held to a few each.
         version: for the user-agent header.
     """
 
@@ -55,7 +71,8 @@ class Deliveries(Service):
         client: HttpClient,
         *,
         version: str,
-        concurrency: int = 64,
+        retries: Sequence[float] = RETRY_SECONDS,
+        concurrency: int = 256,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(clock or store.clock)
@@ -63,35 +80,47 @@ class Deliveries(Service):
         self._receivers = receivers
         self._client = client
         self._version = version
+        self._retries = tuple(retries)
         self._concurrency = concurrency
-        self._under_way: set[asyncio.Task[None]] = set()
+        self._under_way: dict[asyncio.Task[None], int] = {}
+        self._lanes: Counter[int] = Counter()
         self._may_be_more = True
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.deliveries:
+        if unit.deliveries or unit.redelivered:
             self._may_be_more = True
-            if len(self._under_way) < self._concurrency:
-                self.wake()
+            self.wake()
 
     async def run_once(self) -> float | None:
-        free = self._concurrency - len(self._under_way)
+        free = MAX_UNDER_WAY - len(self._under_way)
         if free <= 0:
             return None
+        is_crowded = len(self._under_way) >= self._concurrency
         self._may_be_more = False
-        due = await self._store.claim_deliveries(free, LEASE_SECONDS)
-        self._may_be_more = self._may_be_more or len(due) == free
+        due = await self._store.claim_deliveries(
+            min(free, self._concurrency),
+            LEASE_SECONDS,
+            lane_limit=CROWDED_LANE_LIMIT if is_crowded else LANE_LIMIT,
+            under_way=dict(+self._lanes),
+        )
+        if not due:
+            self._lanes = +self._lanes  # forget those that are at rest
+            return None
+        self._may_be_more = True
+        targets = await self._receivers.targets(self._store.endpoints, due, self.clock.now())
         for delivery in due:
-            task = asyncio.get_running_loop().create_task(self._try(delivery), context=contextvars.Context())
-            self._under_way.add(task)
+            attempt = self._try(delivery, targets[delivery.id])
+            task = asyncio.get_running_loop().create_task(attempt, context=contextvars.Context())
+            self._under_way[task] = delivery.lane
+            self._lanes[delivery.lane] += 1
             task.add_done_callback(self._tried)
         return None
 
     async def stop(self) -> None:
         """Take no more, and wait for the tries under way."""
         await super().stop()
-        if self._under_way:
-            await asyncio.gather(*self._under_way, return_exceptions=True)
+        await self.settle()
 
     async def settle(self) -> None:
         """Wait for the tries under way now."""
@@ -99,59 +128,104 @@ class Deliveries(Service):
             await asyncio.gather(*self._under_way, return_exceptions=True)
 
     def _tried(self, task: asyncio.Task[None]) -> None:
-        self._under_way.discard(task)
+        lane = self._under_way.pop(task)
+        self._lanes[lane] -= 1
         if not task.cancelled() and (error := task.exception()) is not None:
             log.error("webhook.try_failed", exc_info=error)
-        if self._may_be_more:
+        if self._may_be_more and self._lanes[lane] <= LANE_LIMIT // 2:
             self.wake()
 
-    async def _try(self, delivery: DueDelivery) -> None:
-        timestamp = int(self.clock.now().timestamp())
-        fields = headers(delivery, self._receivers.keys_for(delivery), timestamp, self._version)
+    async def _try(self, delivery: DueDelivery, target: Target) -> None:
         started = self.clock.monotonic()
         response: HttpResponse | None = None
-        error: str | None = None
-        try:
-            with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
-                response = await self._client.request(
-                    "POST", delivery.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
-                )
-        except HttpError as failure:
-            error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
+        error = target.refusal
+        if error is None and delivery.is_held:
+            error = "not sent: the receiver has failed again and again; it is probed until it answers 2xx"
+        elif error is None:
+            timestamp = int(self.clock.now().timestamp())
+            fields = headers(delivery, target.keys, timestamp, self._version)
+            try:
+                with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
+                    response = await self._client.request(
+                        "POST", target.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
+                    )
+            except HttpError as failure:
+                error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
         duration_ms = round((self.clock.monotonic() - started) * 1000)
-        result = judge(delivery, response, error, duration_ms)
-        DELIVERY_SECONDS.observe(duration_ms / 1000)
-        DELIVERY_TRIES.labels(result.status.value).inc()
-        if result.status is not DeliveryStatus.DELIVERED:
+        result = judge(delivery, response, error, duration_ms, self._retries, self.clock.now())
+        if target.is_final:
+            result.status, result.retry_after_seconds = DeliveryStatus.FAILED, None
+        if target.refusal is not None:
+            result.counts_against_receiver = False
+        if not delivery.is_held:
+            DELIVERY_SECONDS.observe(duration_ms / 1000)
+            DELIVERY_TRIES.labels(result.status.value).inc()
+        if result.status is not DeliveryStatus.DELIVERED and not delivery.is_held:
             log.info(
                 "webhook.not_delivered",
                 webhook_id=delivery.message_id,
                 status=result.response_status,
-                error=error,
+                error=result.error,
                 retry_after_seconds=result.retry_after_seconds,
             )
         try:
             await self._store.record_try(result)
+            await self._disable_if_hopeless(delivery, result)
         except Unavailable:
             log.warning("webhook.try_unrecorded", webhook_id=delivery.message_id)
 
+    async def _disable_if_hopeless(self, delivery: DueDelivery, result: TryResult) -> None:
+        if not delivery.endpoint_id or result.status is DeliveryStatus.DELIVERED or not result.counts_against_receiver:
+            return
+        if result.response_status == GONE:
+            reason = "It answered 410 Gone."
+        elif delivery.failing_seconds >= DISABLED_AFTER_SECONDS and not delivery.is_held:
+            reason = f"Every try has failed for 5 days, the last with: {result.error}"
+        else:
+            return
+        try:
+            await self._store.endpoints.disable(delivery.endpoint_id, reason)
+        except NotFound:
+            return
+        log.warning("webhook.endpoint_disabled", endpoint=delivery.endpoint_id, reason=reason)
 
-def judge(delivery: DueDelivery, response: HttpResponse | None, error: str | None, duration_ms: int) -> TryResult:
+
+def judge(
+    delivery: DueDelivery,
+    response: HttpResponse | None,
+    error: str | None,
+    duration_ms: int,
+    retries: Sequence[float],
+    now: datetime,
+) -> TryResult:
     """What follows from a try: 2xx alone is success; the rest is tried again while tries are left."""
-    status = None if response is None else response.status
-    if status is not None and 200 <= status < 300:
-        return TryResult(delivery, DeliveryStatus.DELIVERED, duration_ms, status, None, None)
-    if status is not None and error is None:
+    status = body = None
+    if response is not None:
+        status = response.status
+        body = response.body[:KEPT_BODY_BYTES].decode(errors="replace") or None
+        if 200 <= status < 300:
+            return TryResult(delivery, DeliveryStatus.DELIVERED, duration_ms, status, None, None, body)
         error = f"the receiver answered {status}"
-    if status == GONE or delivery.try_count >= len(RETRY_SECONDS):
-        return TryResult(delivery, DeliveryStatus.FAILED, duration_ms, status, error, None)
-    wait = RETRY_SECONDS[delivery.try_count] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
-    if response is not None and status in SLOW_DOWN:
-        wait = max(wait, _retry_after_seconds(response))
-    return TryResult(delivery, DeliveryStatus.PENDING, duration_ms, status, error, wait)
+        if 300 <= status < 400:
+            error += "; redirects are not followed: set the URL that they lead to"
+    wait: float | None = None
+    if status != GONE and delivery.try_count < len(retries):
+        wait = retries[delivery.try_count] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
+        if response is not None and status in SLOW_DOWN:
+            wait = max(wait, retry_after_seconds(response.headers.get("retry-after", ""), now))
+    next_status = DeliveryStatus.FAILED if wait is None else DeliveryStatus.PENDING
+    # one that asks for patience is well
+    return TryResult(delivery, next_status, duration_ms, status, error, wait, body, status != TOO_MANY)
 
 
-def _retry_after_seconds(response: HttpResponse) -> float:
-    """``Retry-After`` in seconds (RFC 9110, 10.2.3), within a day; dates are left to our own schedule."""
-    text = response.headers.get("retry-after", "").strip()
-    return min(float(text), LONGEST_RETRY_AFTER_SECONDS) if text.isascii() and text.isdigit() else 0.0
+def retry_after_seconds(text: str, now: datetime) -> float:
+    """``Retry-After``, seconds or a date (RFC 9110, 10.2.3), within a day; 0 when it is neither."""
+    text = text.strip()
+    if text.isascii() and text.isdigit():
+        wait = float(text[:9])
+    else:
+        try:
+            wait = (parsedate_to_datetime(text) - now).total_seconds()
+        except (ValueError, TypeError, OverflowError):  # TypeError: a date without a zone
+            return 0.0
+    return min(max(wait, 0.0), LONGEST_RETRY_AFTER_SECONDS)

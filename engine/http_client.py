@@ -27,7 +27,6 @@ from engine.addresses import is_public, read_address
 from engine.errors import ConfigurationError
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
-CONNECTIONS_PER_HOST = 32
 LARGE_BODY_BYTES = 1 << 20
 FRAMING_HEADERS = frozenset({"connection", "content-length", "transfer-encoding", "upgrade"})
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
@@ -112,8 +111,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(
                 socket_factory=self._make_socket,
                 resolver=ThreadedResolver(),
-                limit=0,  # per host alone: a slow receiver holds up nobody but itself
-                limit_per_host=CONNECTIONS_PER_HOST,
+                limit=0,  # callers have limits of their own: here, a slow URL would hold up another on its host
             ),
             timeout=aiohttp.ClientTimeout(total=None),  # `request` has its own; aiohttp's rounds up to whole seconds
             headers={"User-Agent": "Signalbox", "Accept-Encoding": "identity"},

@@ -273,6 +273,42 @@ class NewSchedule:
 
 
 @dataclass(slots=True)
+class EndpointRecord:
+    """A URL that receives webhooks. ``task_names`` None means every task; secrets are encrypted."""
+
+    id: int
+    url: str
+    events: list[WebhookEvent]
+    task_names: list[str] | None
+    enabled: bool
+    disabled_reason: str | None
+    created_at: datetime
+    secret: str = field(default="", repr=False)
+    previous_secret: str | None = field(default=None, repr=False)
+    previous_secret_until: datetime | None = None
+
+
+@dataclass(slots=True, kw_only=True)
+class NewEndpoint:
+    """An endpoint to be created; checked already, its secret encrypted."""
+
+    url: str
+    events: list[WebhookEvent]
+    task_names: list[str] | None
+    secret: str = field(repr=False)
+
+
+@dataclass(slots=True)
+class EndedJob:
+    """What a webhook tells of a job that nobody ran to its end."""
+
+    id: int
+    task_name: str
+    payload_text: str | None
+    priority: JobPriority
+
+
+@dataclass(slots=True)
 class NewDelivery:
     """A webhook to be sent, written in the transaction of the event that it tells of."""
 
@@ -286,7 +322,13 @@ class NewDelivery:
 
 @dataclass(slots=True)
 class DueDelivery:
-    """A delivery that this process has claimed for one try."""
+    """A delivery that this process has claimed for one try.
+
+    Attributes:
+        lane: what it is counted under; see ``engine.store.circuits.lane_of``.
+        is_held: its receiver's circuit is open, so this try is not sent.
+        failing_seconds: for how long its receiver has done nothing but fail.
+    """
 
     id: int
     message_id: str
@@ -297,6 +339,9 @@ class DueDelivery:
     try_count: int
     created_at: datetime
     claim_token: int
+    lane: int = 0
+    is_held: bool = False
+    failing_seconds: float = 0.0
 
 
 @dataclass(slots=True)
@@ -305,6 +350,7 @@ class TryRecord:
     duration_ms: int
     response_status: int | None
     error: str | None
+    response_body: str | None = None
 
 
 @dataclass(slots=True)
@@ -317,6 +363,8 @@ class TryResult:
     response_status: int | None
     error: str | None
     retry_after_seconds: float | None
+    response_body: str | None = None
+    counts_against_receiver: bool = True
 
 
 @dataclass(slots=True)

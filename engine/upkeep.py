@@ -1,4 +1,5 @@
-"""The loops that keep the tables in order: the rescuer and the pruner. Each runs in every process, side by side.
+"""The loops that keep the tables in order: the rescuer, the pruner and the one that moves secrets to a new key. Each
+runs in every process, side by side.
 
 Failure handling: a rescuer that could not reach the database lets two heartbeats pass before it rescues again, for the
 workers could not renew their leases either: what they still run is theirs.
@@ -9,6 +10,7 @@ from __future__ import annotations
 import structlog
 
 from engine.clock import Clock
+from engine.endpoints import Endpoints
 from engine.errors import Unavailable
 from engine.metrics import JOBS_RESCUED
 from engine.service import Service
@@ -72,3 +74,18 @@ class Pruner(Service):
         if pruned:
             log.info("jobs.pruned", rows=pruned)
         return 0.05 if pruned else None
+
+
+class Rekeyer(Service):
+    """Keeps the endpoints' secrets under the first key of SIGNALBOX_SECRET_KEY, so that others can be taken away."""
+
+    name = "rekeyer"
+    interval_seconds = 600.0
+
+    def __init__(self, endpoints: Endpoints, clock: Clock) -> None:
+        super().__init__(clock)
+        self._endpoints = endpoints
+
+    async def run_once(self) -> float | None:
+        await self._endpoints.reencrypt()
+        return None

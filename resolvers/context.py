@@ -12,13 +12,15 @@ from typing import Any, TypeVar
 from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
+from engine.endpoints import Endpoints, stand_in
 from engine.feed import Feed
 from engine.jobs import Jobs
-from engine.records import AttemptRecord, DeliveryRecord, EventRecord, JobRecord, ScheduleRecord
+from engine.records import AttemptRecord, DeliveryRecord, EndpointRecord, EventRecord, JobRecord, ScheduleRecord
 from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
+from engine.webhook_log import WebhookLog
 from models.enums import Role
 from resolvers.logs import log_connection, log_query
 from resolvers.redaction import Redactor
@@ -37,16 +39,19 @@ class Engine:
     reads: Reads
     feed: Feed
     waiting: Waiting
+    endpoints: Endpoints
+    webhook_log: WebhookLog
     version: str
 
 
 class OperationLoaders:
     """Loads what belongs to jobs: one read for all jobs of an operation."""
 
-    def __init__(self, reads: Reads, schedules: Schedules, waiting: Waiting) -> None:
-        self._reads = reads
-        self._schedules = schedules
-        self._waiting = waiting
+    def __init__(self, engine: Engine) -> None:
+        self._reads = engine.reads
+        self._schedules = engine.schedules
+        self._waiting = engine.waiting
+        self._endpoints = engine.endpoints
         self._to_explain: dict[int, JobRecord] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -121,6 +126,14 @@ class OperationLoaders:
 
         return self._loader(load)
 
+    @cached_property
+    def _endpoints_by_id(self) -> DataLoader[int, EndpointRecord | None]:
+        async def load(ids: list[int]) -> list[EndpointRecord | None]:
+            found = await self._endpoints.by_id(ids)
+            return [found.get(endpoint_id) for endpoint_id in ids]
+
+        return self._loader(load)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -136,6 +149,10 @@ class OperationLoaders:
 
     async def deliveries(self, job_id: int) -> Sequence[Any]:
         return await self._deliveries.load(job_id)
+
+    async def endpoint_of(self, delivery: Any) -> Any:
+        listed = None if delivery.endpoint_id is None else await self._endpoints_by_id.load(delivery.endpoint_id)
+        return listed or stand_in(delivery)
 
     async def schedule(self, schedule_id: int) -> Any:
         return await self._schedules_by_id.load(schedule_id)
@@ -161,8 +178,7 @@ class OperationContext:
 
     @classmethod
     def of(cls, engine: Engine, role: Role, caller: str, redactor: Redactor) -> OperationContext:
-        loaders = OperationLoaders(engine.reads, engine.schedules, engine.waiting)
-        return cls(engine, loaders, role, caller, redactor)
+        return cls(engine, OperationLoaders(engine), role, caller, redactor)
 
     def afresh(self) -> OperationContext:
         """One of the same role in which nothing is loaded yet; subscribers share it, so it names no caller."""

@@ -8,15 +8,18 @@ from typing import Any, TypeVar
 
 from strawberry import UNSET
 
+from engine.endpoints import EndpointInput
 from engine.errors import InvalidInput
 from engine.jobs import JobInput
 from engine.schedules import ScheduleInput
+from engine.store.delivery_log import DeliveryFilter
 from engine.store.listing import JobFilter, JobQuery, OrderField, Page
 from engine.store.reads import parse_id
 from models.enums import JobPriority, JobStatus
 from schema import inputs
 from schema.enums import OrderDirection
 from schema.schedules import CreateScheduleInput, UpdateScheduleInput
+from schema.webhooks import CreateWebhookEndpointInput, UpdateWebhookEndpointInput, WebhookDeliveryFilter
 
 T = TypeVar("T")
 
@@ -61,11 +64,49 @@ def schedule_changes(given: UpdateScheduleInput) -> dict[str, Any]:
         InvalidInput: another field is.
     """
     names = ("payload", "priority", "cron", "timezone", "overlap", "misfire")
+    return _given(given, {name: name for name in names}, "payload")
+
+
+def _given(given: object, names: dict[str, str], nullable: str) -> dict[str, Any]:
+    """What an update gives: the attributes ``names``, which the API calls so; None only for ``nullable``."""
     changes = {name: value for name in names if (value := getattr(given, name)) is not UNSET}
     for name, value in changes.items():
-        if value is None and name != "payload":
-            raise InvalidInput(f"{name}: it cannot be null; leave it out to keep what it is.", field=name)
+        if value is None and name != nullable:
+            raise InvalidInput(f"{names[name]}: it cannot be null; leave it out to keep what it is.", field=names[name])
     return changes
+
+
+def new_endpoint(given: CreateWebhookEndpointInput) -> EndpointInput:
+    return EndpointInput(url=given.url, events=given.events, task_names=given.task_names)
+
+
+def endpoint_changes(given: UpdateWebhookEndpointInput) -> dict[str, Any]:
+    """What an update gives, by name. Only ``taskNames`` can be null: every task.
+
+    Raises:
+        InvalidInput: another field is.
+    """
+    return _given(
+        given, {"url": "url", "events": "events", "task_names": "taskNames", "enabled": "enabled"}, "task_names"
+    )
+
+
+def delivery_filter(given: WebhookDeliveryFilter | None) -> DeliveryFilter:
+    if given is None:
+        return DeliveryFilter()
+    return DeliveryFilter(
+        endpoint_id=None if given.endpoint_id is None else parse_id(given.endpoint_id, "endpointId"),
+        job_id=None if given.job_id is None else parse_id(given.job_id, "jobId"),
+        status=some(given.status),
+        event=some(given.event),
+        created_after=given.created_after,
+        created_before=given.created_before,
+    )
+
+
+def forward_size(first: int | None) -> int:
+    """The size of a page that only goes forward."""
+    return page(first, None, None, None).size
 
 
 def some(values: Sequence[T] | None) -> tuple[T, ...] | None:

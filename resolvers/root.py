@@ -10,14 +10,15 @@ from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
 from resolvers.visibility import conceal
+from resolvers.webhooks import WebhookMutations, WebhookQueries
 from schema.scalars import config
 
 
 def build_schema() -> strawberry.Schema:
     """The whole public surface."""
     schema = strawberry.Schema(
-        query=merge_types("Query", (Query, ScheduleQueries)),
-        mutation=merge_types("Mutation", (Mutation, ScheduleMutations)),
+        query=merge_types("Query", (Query, ScheduleQueries, WebhookQueries)),
+        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations)),
         subscription=Subscription,
         config=config(),
     )

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
     from schema.logs import JobLogConnection
     from schema.schedules import Schedule
-    from schema.webhooks import WebhookDelivery
+    from schema.webhooks import WebhookDelivery, WebhookEndpoint
 
 
 class Loaders(Protocol):
@@ -33,6 +33,8 @@ class Loaders(Protocol):
     async def logs(self, job_id: int, first: int | None, after: str | None) -> JobLogConnection: ...
 
     async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
+
+    async def endpoint_of(self, delivery: WebhookDelivery) -> WebhookEndpoint: ...
 
     async def schedule(self, schedule_id: int) -> Schedule | None: ...
 

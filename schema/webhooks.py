@@ -1,14 +1,31 @@
-"""Deliveries of webhooks and their tries."""
+"""Webhook endpoints, deliveries and their tries; and what clients give to make, change and find them."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from datetime import datetime
+from typing import Any
 
 import strawberry
 
 from schema.context import Info
 from schema.enums import DeliveryStatus, WebhookEvent
 from schema.jobs import Job
+from schema.pages import PageInfo
+
+
+@strawberry.type(description="A URL that receives webhooks.")
+class WebhookEndpoint:
+    id: strawberry.ID = strawberry.field(
+        description="0 is WEBHOOK_URL of the settings. A delivery to a job's own webhookUrl has one named after the "
+        "job, which is in no list."
+    )
+    url: str
+    events: list[WebhookEvent]
+    task_names: list[str] | None = strawberry.field(description="Null means every task.")
+    enabled: bool
+    disabled_reason: str | None = strawberry.field(description="Why it was switched off, when the server did it.")
+    created_at: datetime
 
 
 @strawberry.type(description="One POST and what came of it.")
@@ -17,6 +34,7 @@ class DeliveryTry:
     duration_ms: int
     response_status: int | None = strawberry.field(description="Null when no response came.")
     error: str | None
+    response_body: str | None = strawberry.field(description="The beginning of what was answered, at most 1 KiB.")
 
 
 @strawberry.type(description="One event to be POSTed to one receiver, however many tries that takes.")
@@ -24,11 +42,19 @@ class WebhookDelivery:
     id: strawberry.ID = strawberry.field(description="The webhook-id header: the same on every try.")
     event: WebhookEvent
     status: DeliveryStatus
-    url: str = strawberry.field(description="Where it goes.")
+    url: str = strawberry.field(
+        description="Where it was to go when its job ended, or was sent again; a try goes to the endpoint's URL of "
+        "that moment."
+    )
     tries: list[DeliveryTry]
     next_try_at: datetime | None
     created_at: datetime
     job_id: strawberry.Private[int]
+    endpoint_id: strawberry.Private[int | None]
+
+    @strawberry.field(description="One that was deleted is shown as disabled.")
+    async def endpoint(self, info: Info) -> WebhookEndpoint:
+        return await info.context.loaders.endpoint_of(self)
 
     @strawberry.field
     async def job(self, info: Info) -> Job:
@@ -36,3 +62,68 @@ class WebhookDelivery:
         if found is None:
             raise RuntimeError(f"delivery {self.id} tells of a job that is gone: {self.job_id}")
         return found
+
+
+@strawberry.type
+class WebhookDeliveryConnection:
+    nodes: list[WebhookDelivery]
+    page_info: PageInfo
+    count: strawberry.Private[Callable[[int | None], Awaitable[int]]]
+
+    @strawberry.field(description="Counted only when asked for; counting stops at atMost.")
+    async def total_count(self, at_most: int | None = None) -> int:
+        return await self.count(at_most)
+
+
+@strawberry.input(description="Deliveries that match all that is given.")
+class WebhookDeliveryFilter:
+    endpoint_id: strawberry.ID | None = None
+    job_id: strawberry.ID | None = None
+    status: list[DeliveryStatus] | None = None
+    event: list[WebhookEvent] | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+
+
+def _completed() -> list[Any]:
+    return [WebhookEvent.JOB_COMPLETED]
+
+
+@strawberry.input
+class CreateWebhookEndpointInput:
+    url: str
+    events: list[WebhookEvent] = strawberry.field(default_factory=_completed)
+    task_names: list[str] | None = strawberry.field(default=None, description="Null means every task.")
+
+
+@strawberry.type
+class CreateWebhookEndpointPayload:
+    endpoint: WebhookEndpoint
+    secret: str = strawberry.field(description="whsec_...; shown this once.")
+
+
+@strawberry.input(description="What is not given stays as it is.")
+class UpdateWebhookEndpointInput:
+    id: strawberry.ID
+    url: str | None = strawberry.UNSET
+    events: list[WebhookEvent] | None = strawberry.UNSET
+    task_names: list[str] | None = strawberry.field(default=strawberry.UNSET, description="Null means every task.")
+    enabled: bool | None = strawberry.field(
+        default=strawberry.UNSET,
+        description="What waits for an endpoint that is disabled becomes FAILED; redeliverWebhooks sends it again.",
+    )
+
+
+@strawberry.type
+class WebhookEndpointPayload:
+    endpoint: WebhookEndpoint
+
+
+@strawberry.type
+class WebhookDeliveryPayload:
+    delivery: WebhookDelivery
+
+
+@strawberry.type
+class BulkDeliveriesPayload:
+    count: int = strawberry.field(description="How many will be sent again (with dryRun, would be).")

@@ -138,10 +138,13 @@ def build_app(application: Application) -> Starlette:
         *dashboard_routes(),
     ]
     if application.settings.webhook_test:
-        receiver = WebhookTest()
+        secret = application.settings.webhook_secret
+        receiver = WebhookTest(None if secret is None else secret.get_secret_value())
         routes += [
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.show), methods=["GET"]),
+            Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.choose), methods=["PUT"]),
+            Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.forget), methods=["DELETE"]),
         ]
     middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)

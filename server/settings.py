@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -21,6 +22,10 @@ from server.client.address import NAMES as CLIENT_NAMES
 from server.keys import ApiKey, parse_list
 
 PREFIX = "SIGNALBOX_"
+
+
+SECONDS = {"s": 1, "m": 60, "h": 3600}
+LONGEST_WAIT_SECONDS, MAX_WAITS = 7 * 86_400, 50
 
 
 class Settings(BaseSettings):
@@ -43,6 +48,12 @@ class Settings(BaseSettings):
     )
     webhook_secret: SecretStr | None = Field(
         None, validation_alias="WEBHOOK_SECRET", description="`whsec_...`, signs what goes to `WEBHOOK_URL`"
+    )
+    secret_key: SecretStr | None = Field(
+        None,
+        validation_alias="SIGNALBOX_SECRET_KEY",
+        description="encrypts the secrets of webhook endpoints; several with commas: the first encrypts, all decrypt. "
+        "Without it, SQLite has a key file beside its database, and MySQL no endpoints",
     )
     smtp_url: SecretStr | None = Field(
         None,
@@ -80,6 +91,11 @@ class Settings(BaseSettings):
         "",
         validation_alias="SIGNALBOX_WEBHOOK_ALLOW",
         description="CIDRs and hosts, with commas, that outbound HTTP may reach although they are private",
+    )
+    webhook_retries: str = Field(
+        "5s,5m,30m,2h,5h,10h,14h,20h,24h",
+        validation_alias="SIGNALBOX_WEBHOOK_RETRIES",
+        description="the waits after the first and each further failed try of a webhook: numbers with `s`, `m` or `h`",
     )
     retention_days: float = Field(
         30.0,
@@ -151,6 +167,17 @@ class Settings(BaseSettings):
             raise ValueError("it must start with /, as in /scheduler")
         return value.rstrip("/")
 
+    @field_validator("webhook_retries")
+    @classmethod
+    def _retries(cls, value: str) -> str:
+        read_waits(value)
+        return value
+
+    @property
+    def retries(self) -> list[float]:
+        """The seconds between the tries of a webhook."""
+        return read_waits(self.webhook_retries)
+
     @property
     def database(self) -> DatabaseURL:
         """Where the jobs are kept."""
@@ -162,9 +189,32 @@ class Settings(BaseSettings):
         return [each.strip() for each in self.redact.split(",") if each.strip()]
 
     @property
+    def secret_key_file(self) -> Path | None:
+        """Where the key is kept that encrypts secrets when SIGNALBOX_SECRET_KEY is not set."""
+        database = self.database
+        return Path(f"{database.database}.key") if database.dialect == "sqlite" else None
+
+    @property
     def allowed_hosts(self) -> list[str]:
         """What outbound HTTP may reach although it is private."""
         return [each.strip() for each in self.webhook_allow.split(",") if each.strip()]
+
+
+def read_waits(text: str) -> list[float]:
+    """The seconds in ``5s,5m,2h``; no text, no waits.
+
+    Raises:
+        ValueError: one is no such wait, or there are more than 50.
+    """
+    waits = []
+    for each in filter(None, (part.strip() for part in text.split(","))):
+        found = re.fullmatch(r"(\d{1,6}(?:\.\d{1,3})?)([smh])", each, re.ASCII)
+        if found is None or (wait := float(found[1]) * SECONDS[found[2]]) > LONGEST_WAIT_SECONDS:
+            raise ValueError(f"{each[:20]!r} is no wait of at most 7 days, as 5s, 5m or 2h")
+        waits.append(wait)
+    if len(waits) > MAX_WAITS:
+        raise ValueError(f"{len(waits)} waits; at most {MAX_WAITS} fit")
+    return waits
 
 
 def read_settings(**given: Any) -> Settings:

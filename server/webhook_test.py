@@ -1,37 +1,78 @@
-"""``/webhook-test``: a receiver to try webhooks with. It keeps the last hundred in memory and answers 200.
+"""``/webhook-test``: a receiver to try webhooks with. It keeps the last hundred in memory and answers as it is told.
 
-GET gives them as JSON, newest first: the time, the webhook's headers, and the body as it came.
+POST receives. ``?answer=500`` (any status), ``?answer=redirect`` or ``?answer=slow`` (``&seconds=30``) in the URL
+choose the answer; PUT with the same parameters chooses it for all that comes without one. GET shows what came, newest
+first: as a page to browsers, as JSON to others. DELETE forgets it.
 """
 
 from __future__ import annotations
 
+import asyncio
+import hmac
+import html
 from collections import deque
+from collections.abc import Mapping
 from typing import Any
 
 import orjson
-from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.clock import Clock, SystemClock
+from engine.secrets import decode_secret
+from engine.webhooks import sign
 
 KEPT = 100
 MAX_BYTES = 1_048_576
+MAX_AGE_SECONDS = 300
+BODILESS = (204, 205, 304)
+DEFAULT_SLOW_SECONDS, MAX_SLOW_SECONDS = 20.0, 120.0
+USAGE = "answer: give a status from 200 to 599, or redirect, or slow; seconds: 0 to 120"
+PAGE = """<!doctype html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Webhooks received</title><style>
+:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }}
+body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
+article {{ border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: 8px; margin: 1rem 0;
+padding: .75rem 1rem }}
+pre {{ overflow: auto; margin: .5rem 0 0; font-size: 13px }}
+header {{ display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-variant-numeric: tabular-nums }}
+.verified {{ color: light-dark(#0a6b2d, #5fd38a) }} .refused {{ color: light-dark(#b3261e, #ff8a80) }}
+small {{ opacity: .75 }}
+</style></head><body><h1>Webhooks received</h1><p>{count} kept, newest first; answering <b>{answer}</b>.
+<small>Reload to see more.</small></p>{items}</body></html>
+"""
+HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 
 
 class WebhookTest:
-    """The receiver."""
+    """The receiver.
 
-    def __init__(self, clock: Clock | None = None) -> None:
+    Args:
+        secret: WEBHOOK_SECRET; without it no signature can be verified.
+    """
+
+    def __init__(self, secret: str | None = None, clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
+        self._key = decode_secret(secret) if secret else None
         self._received: deque[dict[str, Any]] = deque(maxlen=KEPT)
+        self._answer, self._seconds = "200", 0.0
 
     async def receive(self, request: Request) -> Response:
-        """POST: note what came."""
+        """POST: note what came, and answer as chosen."""
+        try:
+            answer, seconds = self._chosen(request.query_params)
+        except ValueError:
+            return JSONResponse({"error": USAGE}, status_code=400)
         body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > MAX_BYTES:
-                return JSONResponse({"error": f"at most {MAX_BYTES} bytes"}, status_code=413)
+        try:
+            async for chunk in request.stream():
+                body += chunk
+                if len(body) > MAX_BYTES:
+                    return JSONResponse({"error": f"at most {MAX_BYTES} bytes"}, status_code=413)
+        except ClientDisconnect:
+            return Response(status_code=400)
         try:
             parsed = orjson.loads(body)
         except orjson.JSONDecodeError:
@@ -39,6 +80,7 @@ class WebhookTest:
         self._received.appendleft(
             {
                 "receivedAt": self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+                "signature": self.verdict(request.headers, bytes(body)),
                 "headers": {
                     name: value
                     for name, value in request.headers.items()
@@ -48,10 +90,72 @@ class WebhookTest:
                 "bodyText": body.decode(errors="replace"),
             }
         )
-        return JSONResponse({"received": True})
+        if seconds:
+            await asyncio.sleep(seconds)
+        if answer == "redirect":
+            return Response(status_code=302, headers={"Location": str(request.url.replace(query="", fragment=""))})
+        status = 200 if answer == "slow" else int(answer)
+        if status in BODILESS:
+            return Response(status_code=status)
+        return JSONResponse({"received": True}, status_code=status)
 
-    async def show(self, _request: Request) -> Response:
+    def verdict(self, headers: Mapping[str, str], body: bytes) -> str:
+        """``verified``; or why not: ``unsigned``, ``no secret``, ``too old`` (or from the future), ``wrong``."""
+        signatures = headers.get("webhook-signature", "").split()
+        if not signatures:
+            return "unsigned"
+        if self._key is None:
+            return "no secret"
+        timestamp = headers.get("webhook-timestamp", "")
+        if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12):
+            return "wrong"
+        if abs(self._clock.now().timestamp() - int(timestamp)) > MAX_AGE_SECONDS:
+            return "too old"
+        expected = sign(self._key, headers.get("webhook-id", ""), int(timestamp), body)
+        is_right = any(hmac.compare_digest(expected.encode(), each.encode()) for each in signatures)
+        return "verified" if is_right else "wrong"
+
+    async def choose(self, request: Request) -> Response:
+        """PUT: choose the answer to what comes from now on."""
+        try:
+            self._answer, self._seconds = self._chosen(request.query_params)
+        except ValueError:
+            return JSONResponse({"error": USAGE}, status_code=400)
+        return JSONResponse({"answer": self._answer, "seconds": self._seconds})
+
+    async def forget(self, _request: Request) -> Response:
+        """DELETE: forget what came, and answer 200 again."""
+        self._received.clear()
+        self._answer, self._seconds = "200", 0.0
+        return Response(status_code=204)
+
+    async def show(self, request: Request) -> Response:
         """GET: what has come, newest first."""
-        return Response(
-            orjson.dumps({"received": list(self._received)}, option=orjson.OPT_INDENT_2), media_type="application/json"
-        )
+        if "text/html" in request.headers.get("accept", ""):
+            items = "".join(map(_article, self._received)) or "<p>Nothing yet.</p>"
+            page = PAGE.format(count=len(self._received), answer=html.escape(self._answer), items=items)
+            return HTMLResponse(page, headers={**HEADERS, "Vary": "Accept"})
+        content = orjson.dumps({"received": list(self._received)}, option=orjson.OPT_INDENT_2)
+        return Response(content, media_type="application/json", headers={"Vary": "Accept"})
+
+    def _chosen(self, parameters: QueryParams) -> tuple[str, float]:
+        answer = parameters.get("answer")
+        if answer is None:
+            return self._answer, self._seconds
+        seconds = float(parameters.get("seconds", DEFAULT_SLOW_SECONDS if answer == "slow" else 0))
+        is_status = answer.isascii() and answer.isdigit() and 200 <= int(answer[:4]) <= 599 and len(answer) == 3
+        if not (is_status or answer in ("redirect", "slow")) or not 0 <= seconds <= MAX_SLOW_SECONDS:
+            raise ValueError(USAGE)
+        return answer, seconds
+
+
+def _article(receipt: Mapping[str, Any]) -> str:
+    verdict = receipt["signature"]
+    kind = "verified" if verdict == "verified" else "refused"
+    headers = "\n".join(f"{name}: {value}" for name, value in receipt["headers"].items())
+    return (
+        f"<article><header><time>{html.escape(receipt['receivedAt'])}</time>"
+        f"<b>{html.escape(receipt['headers'].get('webhook-event', 'no event'))}</b>"
+        f'<span class="{kind}">signature: {html.escape(verdict)}</span></header>'
+        f"<pre>{html.escape(headers)}</pre><pre>{html.escape(receipt['bodyText'])}</pre></article>"
+    )

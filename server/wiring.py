@@ -17,6 +17,7 @@ import structlog
 from tortoise.exceptions import BaseORMException
 
 from engine.deliveries import Deliveries
+from engine.endpoints import Endpoints
 from engine.errors import ConfigurationError, Unavailable
 from engine.feed import Feed
 from engine.history import jobs_created
@@ -26,11 +27,13 @@ from engine.promoter import Promoter
 from engine.registry import TaskRegistry
 from engine.scheduler import Scheduler
 from engine.schedules import Schedules
+from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
-from engine.upkeep import Pruner, Rescuer
+from engine.upkeep import Pruner, Rekeyer, Rescuer
 from engine.waiting import Waiting
+from engine.webhook_log import WebhookLog
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -137,7 +140,9 @@ def build(
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     fallback = fallback_task() if settings.unknown_task == "simulate" else None
     secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
-    receivers = Receivers(settings.webhook_url, secret)
+    secret_key = None if settings.secret_key is None else settings.secret_key.get_secret_value()
+    box = SecretBox(secret_key, settings.secret_key_file)
+    receivers = Receivers(settings.webhook_url, secret, box)
     store = Store(database_for(settings.database), outbox=receivers.outbox)
     builtin = builtin_tasks(client, smtp_url, store.database.now, functools.partial(jobs_created, store.reads))
     registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
@@ -146,18 +151,21 @@ def build(
     worker = None
     if with_worker:
         worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
+    endpoints = Endpoints(store, box, settings.webhook_url)
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
     services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
-    services += [Scheduler(store, jobs.own_limits), Deliveries(store, receivers, client, version=VERSION)]
+    services.append(Scheduler(store, jobs.own_limits))
+    services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     keys, key_file = read_keys(settings) if with_api else (Keys(None), None)
     if with_api:
-        services.append(feed)
+        services += [feed, Rekeyer(endpoints, store.clock)]
     if key_file is not None:
         services.append(key_file)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, VERSION)
+    webhook_log = WebhookLog(store, endpoints)
+    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, VERSION)
     redactor = Redactor(settings.redacted_keys)
     return Application(settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, services)
 

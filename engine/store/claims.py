@@ -10,15 +10,12 @@ import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from engine.records import ClaimedJob, Finish, NewDelivery
+from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
-
-Outbox = Callable[[Finish, Unit], Sequence[NewDelivery]]
-"""The webhooks that follow from the end of a job."""
 
 PROMOTE_LIMIT = 500
 
@@ -67,8 +64,7 @@ class Progress:
 class WorkerWrites:
     """The handlers of what workers ask for."""
 
-    def __init__(self, outbox: Outbox, database: Database) -> None:
-        self._outbox = outbox
+    def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
         self._claimable = f"{database.packed(CLAIM_COLUMNS)} FROM jobs{database.by_index('jobs_claim')}"
@@ -167,9 +163,14 @@ class WorkerWrites:
             if finish.to is not JobStatus.COMPLETED:
                 run_at = await self._end_otherwise(unit, finish)
             unit.changed(
-                finish.job.id, JobStatus.RUNNING, finish.to, finish.job.attempt, run_at=run_at, error=finish.error
+                finish.job.id,
+                JobStatus.RUNNING,
+                finish.to,
+                finish.job.attempt,
+                run_at=run_at,
+                error=finish.error,
+                job=finish.job,
             )
-            unit.deliveries.extend(self._outbox(finish, unit))
         tagged = [each.job.id for each in accepted.values() if each.job.has_tags]
         await touch_tags(unit, tagged, run_at=True)
         return answers

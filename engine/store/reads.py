@@ -16,10 +16,10 @@ from engine.records import (
     StatsRecord,
     StatusChange,
     TaskRecord,
-    TryRecord,
     WorkerRecord,
 )
 from engine.store.database import Database, from_text, to_text
+from engine.store.delivery_log import deliveries_of
 from engine.store.joblogs import LogPage, LogQuery, read_log_pages
 from engine.store.listing import (
     JobFilter,
@@ -34,7 +34,7 @@ from engine.store.listing import (
 from engine.store.rows import EVENT_COLUMNS, JOB_COLUMNS, event_from_row, job_from_row
 from engine.store.unit import id_list
 from engine.store.writes import unpack
-from models.enums import DeliveryStatus, JobPriority, JobStatus, WebhookEvent
+from models.enums import DeliveryStatus, JobPriority, JobStatus
 
 MAX_ID = 2**63 - 1
 
@@ -287,35 +287,7 @@ class Reads:
 
     async def deliveries_of(self, job_ids: Sequence[int]) -> dict[int, list[DeliveryRecord]]:
         """Every webhook of each job with its tries, oldest first."""
-        if not job_ids:
-            return {}
-        rows = await self._database.fetch(
-            "SELECT id, message_id, event, job_id, endpoint_id, url, status, next_try_at, created_at "
-            f"FROM webhook_delivery WHERE job_id IN ({id_list(set(job_ids))}) ORDER BY job_id, id"
-        )
-        found: dict[int, list[DeliveryRecord]] = defaultdict(list)
-        by_id: dict[int, DeliveryRecord] = {}
-        for id_, message_id, event, job_id, endpoint_id, url, status, next_try_at, created_at in rows:
-            record = DeliveryRecord(
-                message_id,
-                WebhookEvent(event),
-                job_id,
-                endpoint_id,
-                url,
-                DeliveryStatus(status),
-                from_text(next_try_at) if next_try_at else None,
-                from_text(created_at),
-            )
-            by_id[id_] = record
-            found[job_id].append(record)
-        if by_id:
-            tries = await self._database.fetch(
-                "SELECT delivery_id, at, duration_ms, response_status, error FROM webhook_try "
-                f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
-            )
-            for delivery_id, at, duration_ms, response_status, error in tries:
-                by_id[delivery_id].tries.append(TryRecord(from_text(at), duration_ms, response_status, error))
-        return found
+        return await deliveries_of(self._database, job_ids)
 
 
 def attempts(events: Sequence[EventRecord]) -> list[AttemptRecord]:

@@ -7,7 +7,7 @@ change does not hold up the claims. Reads go straight to the database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
 import structlog
@@ -26,9 +26,11 @@ from engine.records import (
     TryResult,
 )
 from engine.states import Trigger, sources
-from engine.store.claims import ClaimRequest, Heartbeat, Outbox, Progress, Pulse, WorkerWrites
+from engine.store.claims import ClaimRequest, Heartbeat, Progress, Pulse, WorkerWrites
 from engine.store.database import Database
 from engine.store.deliveries import DeliveryWrites, DueRequest
+from engine.store.delivery_log import DeliveryLog
+from engine.store.endpoints import EndpointStore
 from engine.store.joblogs import LogAppend, LogSize, LogWrites
 from engine.store.lane import Lane
 from engine.store.listing import JobFilter
@@ -36,7 +38,7 @@ from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
 from engine.store.schedules import ScheduleStore
 from engine.store.sqlite import SqliteDatabase
-from engine.store.unit import Unit
+from engine.store.unit import Ending, Unit
 from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
 from engine.store.writes import BulkRequest, ChangeRequest, OperatorWrites
 from models.connection import DatabaseURL
@@ -58,9 +60,11 @@ TASK_COLUMNS = (
     "seen_at",
 )
 Listener = Callable[[Unit], None]
+Outbox = Callable[[Unit, Sequence[Ending]], Awaitable[Sequence[NewDelivery]]]
+"""The webhooks that follow from the jobs that a transaction ends, made before it commits."""
 
 
-def no_webhooks(_finish: Finish, _unit: Unit) -> Sequence[NewDelivery]:
+async def no_webhooks(_unit: Unit, _endings: Sequence[Ending]) -> Sequence[NewDelivery]:
     """An outbox for those who have no receivers."""
     return ()
 
@@ -81,8 +85,9 @@ class Store:
         self.database = database
         self.clock = clock or SystemClock()
         self.reads = Reads(database)
+        self._outbox = outbox
         self._operators = OperatorWrites(database)
-        self._workers = WorkerWrites(outbox, database)
+        self._workers = WorkerWrites(database)
         self._deliveries = DeliveryWrites(database)
         self._logs = LogWrites(database)
         self._upkeep = UpkeepWrites(database)
@@ -90,6 +95,8 @@ class Store:
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
         self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
+        self.delivery_log = DeliveryLog(database, self._clients_lane)
+        self.endpoints = EndpointStore(database, self._clients_lane, self._workers_lane)
 
     def _lane(self, name: str) -> Lane:
         return Lane(
@@ -97,10 +104,16 @@ class Store:
             self.database,
             self.clock,
             unit=Unit,
-            settle=Unit.settle,
+            settle=self._settle,
             was_committed=self._was_committed,
             committed=self._committed,
         )
+
+    async def _settle(self, unit: Unit) -> None:
+        """Write what follows from a unit's changes, with the webhooks of the jobs that it ends."""
+        if unit.endings:
+            unit.deliveries.extend(await self._outbox(unit, unit.endings))
+        await unit.settle()
 
     async def open(self) -> None:
         await self.database.open()
@@ -311,9 +324,18 @@ class Store:
 
     # Webhooks
 
-    async def claim_deliveries(self, limit: int, lease_seconds: float) -> list[DueDelivery]:
+    async def claim_deliveries(
+        self,
+        limit: int,
+        lease_seconds: float,
+        *,
+        lane_limit: int | None = None,
+        under_way: Mapping[int, int] | None = None,
+    ) -> list[DueDelivery]:
+        """What is due, shared evenly by its receivers; none gets more than ``lane_limit`` with what is under way."""
+        request = DueRequest(limit, lease_seconds, lane_limit or limit, under_way or {})
         due: list[DueDelivery] = await self._workers_lane.submit(
-            self._deliveries.claim_due, DueRequest(limit, lease_seconds), weight=limit, patience_seconds=0.0
+            self._deliveries.claim_due, request, weight=limit, patience_seconds=0.0
         )
         return due
 

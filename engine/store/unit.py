@@ -7,13 +7,14 @@ one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engine.records import ErrorRecord, NewDelivery
+from engine.records import ClaimedJob, ErrorRecord, NewDelivery
 from engine.store.database import Transaction, to_text
 from engine.store.rows import encode_error
-from models.enums import DeliveryStatus, JobStatus
+from models.enums import TERMINAL, DeliveryStatus, JobStatus
 
 EVENT_COLUMNS = ("job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 DELIVERY_COLUMNS = (
@@ -31,6 +32,16 @@ DELIVERY_COLUMNS = (
 )
 
 
+@dataclass(slots=True)
+class Ending:
+    """A job that reached a terminal status; ``job`` where a worker ran it to its end."""
+
+    job_id: int
+    to: JobStatus
+    error: ErrorRecord | None
+    job: ClaimedJob | None
+
+
 class Unit:
     """A transaction, and what it will have changed once it commits."""
 
@@ -41,7 +52,9 @@ class Unit:
         self.became_queued = 0
         self.became_scheduled = 0
         self.to_cancel: list[int] = []
+        self.endings: list[Ending] = []
         self.deliveries: list[NewDelivery] = []
+        self.redelivered = 0
         self.first_seq: int | None = None
         self.last_seq: int | None = None
         self._events: list[tuple[Any, ...]] = []
@@ -60,12 +73,15 @@ class Unit:
         run_at: str | None = None,
         worker: str | None = None,
         error: ErrorRecord | None = None,
+        job: ClaimedJob | None = None,
     ) -> None:
-        """Note that a job's status has changed."""
+        """Note that a job's status has changed; ``job`` is the claim that ended, where one did."""
         if target is JobStatus.QUEUED:
             self.became_queued += 1
         elif target is JobStatus.SCHEDULED:
             self.became_scheduled += 1
+        elif target in TERMINAL:
+            self.endings.append(Ending(job_id, target, error, job))
         self._events.append(
             (job_id, source, target, attempt, self.now_text, run_at, worker, encode_error(error) if error else None)
         )

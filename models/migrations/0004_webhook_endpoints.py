@@ -15,7 +15,7 @@ class Migration(migrations.Migration):
         ops.CreateModel(
             name="WebhookCircuit",
             fields=[
-                ("endpoint_id", fields.BigIntField(primary_key=True, unique=True, db_index=True)),
+                ("endpoint_id", fields.BigIntField(generated=False, primary_key=True, unique=True, db_index=True)),
                 ("failures_in_a_row", fields.IntField()),
                 ("failing_since", fields.DatetimeField(auto_now=False, auto_now_add=False)),
                 ("open_until", fields.DatetimeField(null=True, auto_now=False, auto_now_add=False)),

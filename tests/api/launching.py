@@ -12,6 +12,7 @@ import aiohttp.web
 from processes import SAMPLE_TASKS, ServerProcess, free_port, like_make_run
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
+SECRET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 Launch = Callable[..., ServerProcess]
 
 
@@ -45,7 +46,9 @@ class Running:
         if database not in self._found:
             url = self._database_for(database)
             port = free_port()
-            settings = {**like_make_run(port), "WEBHOOK_SECRET": SECRET, **({"DATABASE_URL": url} if url else {})}
+            settings = {**like_make_run(port), "WEBHOOK_SECRET": SECRET}
+            if url:  # SQLite makes a key file of its own
+                settings |= {"DATABASE_URL": url, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
             self._found[database] = self._launch(
                 "serve", "--port", str(port), "--tasks", str(SAMPLE_TASKS), "--grace", "2", **settings
             )

@@ -63,6 +63,8 @@ SETTINGS = [
     ("SIGNALBOX_API_KEYS", "hunter2-hunter2-hunter2", "SIGNALBOX_API_KEYS: entry 1 is not name:role:key"),
     ("SIGNALBOX_API_KEYS", "me:root:hunter2-hunter2-hunter2", "SIGNALBOX_API_KEYS: entry 1: its role is none of"),
     ("SIGNALBOX_RATE_LIMIT", "0", "SIGNALBOX_RATE_LIMIT: "),
+    ("SIGNALBOX_WEBHOOK_RETRIES", "5s,5 parsecs", "SIGNALBOX_WEBHOOK_RETRIES: "),
+    ("SIGNALBOX_WEBHOOK_RETRIES", "169h", "SIGNALBOX_WEBHOOK_RETRIES: "),
     ("WEBHOOK_SECRET", "whsec_hunter2", "WEBHOOK_SECRET: "),
     ("WEBHOOK_SECRET", "hunter2", "WEBHOOK_SECRET: "),
     ("WEBHOOK_URL", "ftp://user:hunter2@example.com", "WEBHOOK_URL: "),

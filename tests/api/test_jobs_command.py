@@ -354,7 +354,7 @@ async def test_watch_survives_restarts_without_gap_or_repeat(
     launch: Launch, api_of: Callable[[ServerProcess], Api], tmp_path: Path
 ) -> None:
     port = free_port()
-    arguments = ("serve", "--port", str(port), "--tasks", str(SAMPLE_TASKS), "--grace", "1")
+    arguments = ("serve", "--port", str(port), "--tasks", str(SAMPLE_TASKS), "--grace", "1", "--lease", "3")
     settings = like_make_run(port)
     home = tmp_path / "home"
     server = launch(*arguments, in_folder=home, **settings)

@@ -15,9 +15,10 @@ from engine.deliveries import RETRY_SECONDS, Deliveries
 from engine.errors import ConfigurationError
 from engine.http_client import HttpError, HttpErrorCode, HttpResponse
 from engine.records import ClaimedJob, DueDelivery, Finish, NewJob
+from engine.secrets import decode_secret
 from engine.store.claims import ClaimRequest
 from engine.store.store import Store, database_for
-from engine.webhooks import Receivers, completed_body, decode_secret, headers
+from engine.webhooks import Receivers, headers, webhook_body
 from models.connection import DatabaseURL
 from models.enums import DeliveryStatus, JobPriority, WebhookEvent
 
@@ -42,7 +43,7 @@ def claimed(**changes: object) -> ClaimedJob:
 
 
 def test_the_body_has_five_keys_and_the_payload_as_stored() -> None:
-    body = completed_body(claimed(), datetime(2026, 2, 5, 15, 0, tzinfo=UTC))
+    body = webhook_body(claimed(), WebhookEvent.JOB_COMPLETED, datetime(2026, 2, 5, 15, 0, tzinfo=UTC), None)
     assert body == (
         b'{"jobId":7,"taskName":"Send Test Email","priority":"High",'
         b'"payload":{"email":"example@test.com","n":9007199254740993},"completedAt":"2026-02-05T15:00:00.000Z"}'
@@ -50,7 +51,7 @@ def test_the_body_has_five_keys_and_the_payload_as_stored() -> None:
 
 
 def test_a_signature_that_the_standard_library_of_receivers_accepts() -> None:
-    body = completed_body(claimed(), datetime(2026, 2, 5, 15, 0, tzinfo=UTC))
+    body = webhook_body(claimed(), WebhookEvent.JOB_COMPLETED, datetime(2026, 2, 5, 15, 0, tzinfo=UTC), None)
     now = SystemClock().now()
     delivery = DueDelivery(1, "msg_1", WebhookEvent.JOB_COMPLETED, 0, URL, body, 0, now, 1)
     timestamp = int(now.timestamp())

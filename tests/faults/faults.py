@@ -24,6 +24,8 @@ from watch import ERRORS, NOW, Watch, connect
 from models.connection import DatabaseURL
 
 LONGER_THAN_A_LOCK_WAIT = 5.5
+BEFORE_LOCKS_ARE_LET_GO = 3.5
+"""MariaDB ends a transaction whose session has been silent for 5 s."""
 
 
 @dataclass(slots=True)
@@ -84,9 +86,11 @@ async def freeze_workers(scene: Scene) -> None:
         for worker in frozen:
             worker.signal(signal.SIGSTOP)
         try:
-            await asyncio.sleep(scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5))
+            seconds = scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5)
+            await asyncio.sleep(BEFORE_LOCKS_ARE_LET_GO)
             if scene.ground.database != "sqlite" and await asyncio.to_thread(_are_locks_held, scene):
                 scene.watch.excuse()
+            await asyncio.sleep(seconds - BEFORE_LOCKS_ARE_LET_GO)
         finally:
             for worker in frozen:
                 worker.signal(signal.SIGCONT)

@@ -9,7 +9,7 @@ from engine.records import ClaimedJob, ErrorRecord, Finish, JobRecord, NewDelive
 from engine.states import Trigger
 from engine.store.claims import ClaimRequest
 from engine.store.store import Store
-from engine.store.unit import Unit
+from engine.store.unit import Ending, Unit
 from models.enums import JobStatus, WebhookEvent
 
 ERROR = ErrorRecord("TASK_ERROR", "it broke", "Traceback ...")
@@ -79,18 +79,17 @@ async def assert_history_is_sound(store: Store, job_ids: Sequence[int]) -> None:
         assert [event.seq for event in history] == sorted(event.seq for event in history)
 
 
-def one_delivery(finish: Finish, unit: Unit) -> list[NewDelivery]:
+async def one_delivery(_unit: Unit, endings: Sequence[Ending]) -> list[NewDelivery]:
     """An outbox that tells one receiver of every completion."""
-    if finish.to is not JobStatus.COMPLETED:
-        return []
-    body = f'{{"jobId":{finish.job.id}}}'.encode()
     return [
         NewDelivery(
-            f"msg_{finish.job.id}_{finish.job.claim_token}",
-            finish.job.id,
+            f"msg_{each.job_id}_{each.job.claim_token}",
+            each.job_id,
             WebhookEvent.JOB_COMPLETED,
             0,
             "http://receiver/",
-            body,
+            f'{{"jobId":{each.job_id}}}'.encode(),
         )
+        for each in endings
+        if each.job is not None and each.to is JobStatus.COMPLETED
     ]

@@ -1,0 +1,71 @@
+"""The receivers of docs/receiving-webhooks.md, run: they take what is signed, once, and refuse what is not."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+
+import aiohttp
+import pytest
+from launching import SECRET
+from processes import environment, free_port
+
+from engine.clock import SystemClock
+from engine.records import DueDelivery
+from engine.secrets import decode_secret
+from engine.webhooks import headers
+from models.enums import WebhookEvent
+
+FOLDER = Path(__file__).parents[2] / "examples" / "receivers"
+COMMANDS = {"receiver.py": [sys.executable], "receiver.mjs": ["node"], "receiver.go": ["go", "run"]}
+BODY = '{"jobId":7,"taskName":"Grüße","priority":"High","payload":{"n":9007199254740993},"completedAt":"x"}'.encode()
+
+
+def signed(age_seconds: float = 0) -> dict[str, str]:
+    moment = SystemClock().now() - timedelta(seconds=age_seconds)
+    delivery = DueDelivery(1, "msg_1", WebhookEvent.JOB_COMPLETED, 1, "http://x/", BODY, 0, SystemClock().now(), 1)
+    keys = [decode_secret("whsec_" + "A" * 43 + "="), decode_secret(SECRET)]  # as while a secret is rotated
+    return headers(delivery, keys, int(moment.timestamp()), "0.1.0")
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+async def test_a_receiver(name: str) -> None:
+    command = COMMANDS[name]
+    if shutil.which(command[0]) is None:
+        pytest.skip(f"{command[0]} is not installed")
+    port = free_port()
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        str(FOLDER / name),
+        str(port),
+        env=environment({"WEBHOOK_SECRET": SECRET}),
+        stdout=asyncio.subprocess.PIPE,
+    )
+    url = f"http://127.0.0.1:{port}/"
+    try:
+        async with aiohttp.ClientSession() as session:
+
+            async def send(given: dict[str, str], body: bytes = BODY) -> int:
+                async with session.post(url, data=body, headers=given) as response:
+                    return response.status
+
+            async def is_up() -> bool:
+                try:
+                    return await send({}) == 401
+                except aiohttp.ClientConnectionError:
+                    return False
+
+            async with asyncio.timeout(60):
+                while not await is_up():  # noqa: ASYNC110 - another process begins to listen
+                    await asyncio.sleep(0.05)
+            assert await send(signed(), BODY + b" ") == 401
+            assert await send(signed(age_seconds=400)) == 401
+            assert await send(signed()) == 204
+            assert await send(signed()) == 204  # again: a try whose answer was lost
+    finally:
+        process.terminate()
+        output, _ = await process.communicate()
+    assert output.decode().splitlines() == ["job.completed 7 Grüße"]

@@ -1,0 +1,201 @@
+"""Webhook endpoints, the log and replay over HTTP, on every kind of database."""
+
+from __future__ import annotations
+
+import stat
+from typing import Any
+
+import orjson
+import pytest
+from client import Api, unique
+from eventually import eventually
+from launching import Launch, Receiver
+from standardwebhooks.webhooks import Webhook
+
+ENDPOINT = "id url events taskNames enabled disabledReason createdAt"
+CREATE = f"""mutation($input: CreateWebhookEndpointInput!) {{
+  createWebhookEndpoint(input: $input) {{ secret endpoint {{ {ENDPOINT} }} }} }}"""
+UPDATE = f"""mutation($input: UpdateWebhookEndpointInput!) {{
+  updateWebhookEndpoint(input: $input) {{ endpoint {{ {ENDPOINT} }} }} }}"""
+ROTATE = f"mutation($id: ID!) {{ rotateWebhookSecret(id: $id) {{ secret endpoint {{ {ENDPOINT} }} }} }}"
+DELETE = "mutation($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }"
+LIST = f"{{ webhookEndpoints {{ {ENDPOINT} }} }}"
+DELIVERY = f"id event status url nextTryAt createdAt job {{ id }} endpoint {{ {ENDPOINT} }} tries {{ responseStatus }}"
+ONE = f"query($id: ID!) {{ webhookDelivery(id: $id) {{ {DELIVERY} }} }}"
+LOG = f"""query($filter: WebhookDeliveryFilter, $first: Int, $after: String) {{
+  webhookDeliveries(filter: $filter, first: $first, after: $after) {{
+    nodes {{ {DELIVERY} }} totalCount capped: totalCount(atMost: 1)
+    pageInfo {{ hasNextPage hasPreviousPage startCursor endCursor }} }} }}"""
+REPLAY = f"mutation($id: ID!) {{ redeliverWebhook(id: $id) {{ delivery {{ {DELIVERY} }} }} }}"
+REPLAY_ALL = """mutation($filter: WebhookDeliveryFilter!, $dryRun: Boolean! = false) {
+  redeliverWebhooks(filter: $filter, dryRun: $dryRun) { count } }"""
+
+
+async def create(api: Api, url: str, **given: Any) -> tuple[dict[str, Any], str]:
+    made = (await api.data(CREATE, input={"url": url, **given}))["createWebhookEndpoint"]
+    return made["endpoint"], made["secret"]
+
+
+async def log(api: Api, **where: Any) -> list[dict[str, Any]]:
+    nodes: list[dict[str, Any]] = (await api.data(LOG, filter=where))["webhookDeliveries"]["nodes"]
+    return nodes
+
+
+async def delivered(api: Api, count: int, **where: Any) -> list[dict[str, Any]]:
+    async def found() -> list[dict[str, Any]] | None:
+        nodes = await log(api, status=["DELIVERED"], **where)
+        return nodes if len(nodes) == count else None
+
+    nodes: list[dict[str, Any]] = await eventually(found, timeout_seconds=20.0)
+    return nodes
+
+
+async def test_the_life_of_an_endpoint(api: Api, receiver: Receiver) -> None:
+    name = unique("task")
+    endpoint, secret = await create(api, receiver.url, taskNames=[name])
+    assert (endpoint["url"], endpoint["events"], endpoint["taskNames"]) == (receiver.url, ["JOB_COMPLETED"], [name])
+    assert (endpoint["enabled"], endpoint["disabledReason"]) == (True, None)
+    listed = (await api.data(LIST))["webhookEndpoints"]
+    assert (listed[0]["id"], endpoint in listed) == ("0", True)
+    try:
+        await api.create(unique("other"), run=True)
+        job = await api.create(name, run=True, payload={"n": 1})
+        [delivery] = await delivered(api, 1, endpointId=endpoint["id"])
+        [(sent, body)] = receiver.received
+        assert (sent["webhook-id"], sent["webhook-event"]) == (delivery["id"], "job.completed")
+        assert Webhook(secret).verify(body, sent)["jobId"] == int(job["id"])
+        assert (delivery["job"], delivery["endpoint"], delivery["event"]) == (
+            {"id": job["id"]},
+            endpoint,
+            "JOB_COMPLETED",
+        )
+        assert (await api.data(ONE, id=delivery["id"]))["webhookDelivery"] == delivery
+
+        rotated = (await api.data(ROTATE, id=endpoint["id"]))["rotateWebhookSecret"]
+        assert rotated["endpoint"] == endpoint
+        replayed = (await api.data(REPLAY, id=delivery["id"]))["redeliverWebhook"]["delivery"]
+        assert (replayed["id"], replayed["status"]) == (delivery["id"], "PENDING")
+        [again] = await delivered(api, 1, endpointId=endpoint["id"])
+        assert [each["responseStatus"] for each in again["tries"]] == [200, 200]
+        assert receiver.received[1][1] == body
+        for each in (secret, rotated["secret"]):
+            assert Webhook(each).verify(body, receiver.received[1][0])
+
+        all_tasks = await api.data(UPDATE, input={"id": endpoint["id"], "enabled": False, "taskNames": None})
+        assert all_tasks["updateWebhookEndpoint"]["endpoint"] == endpoint | {"enabled": False, "taskNames": None}
+        error = await api.error(REPLAY, id=delivery["id"])
+        assert (error["code"], error["status"]) == ("INVALID_STATE", "DELIVERED")
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+    assert endpoint["id"] not in [each["id"] for each in (await api.data(LIST))["webhookEndpoints"]]
+    gone = (await api.data(ONE, id=delivery["id"]))["webhookDelivery"]["endpoint"]
+    assert (gone["id"], gone["url"], gone["enabled"]) == (endpoint["id"], receiver.url, False)
+    assert gone["disabledReason"] == "It was deleted."
+    assert (await api.error(DELETE, id=endpoint["id"]))["code"] == "NOT_FOUND"
+
+
+async def test_failures_and_cancellations_are_told(api: Api, receiver: Receiver) -> None:
+    name = unique("simulate this")
+    endpoint, _secret = await create(api, receiver.url, events=["JOB_FAILED", "JOB_CANCELLED"], taskNames=[name])
+    try:
+        held = await api.create(name, payload={"held": True})
+        await api.change("cancelJob", held["id"])
+        bulk = [await api.create(name) for _ in range(3)]
+        count = await api.data(
+            "mutation($name: String!) { cancelJobs(filter: {taskName: $name}) { count } }", name=name
+        )
+        assert count == {"cancelJobs": {"count": 3}}
+        failed = await api.create(name, run=True, maxAttempts=1, payload={"fail": "no luck"})
+        nodes = await delivered(api, 5, endpointId=endpoint["id"])
+        bodies = {each["jobId"]: each for each in (orjson.loads(body) for _, body in receiver.received)}
+        assert {int(each["job"]["id"]) for each in nodes} == set(bodies)
+        assert set(bodies) == {int(each["id"]) for each in (held, failed, *bulk)}
+        told = bodies[int(held["id"])]
+        assert set(told) == {"jobId", "taskName", "priority", "payload", "cancelledAt"}
+        assert told["payload"] == {"held": True}
+        told = bodies[int(failed["id"])]
+        assert set(told) == {"jobId", "taskName", "priority", "payload", "failedAt", "error"}
+        assert set(told["error"]) == {"code", "message"}
+        assert "no luck" in told["error"]["message"]
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_the_log_in_pages_and_sent_again_by_filter(api: Api, receiver: Receiver) -> None:
+    name = unique("task")
+    endpoint, _secret = await create(api, receiver.url, taskNames=[name])
+    where = {"endpointId": endpoint["id"]}
+    try:
+        jobs = [(await api.create(name, run=True, webhookUrl=receiver.url))["id"] for _ in range(3)]
+        nodes = await delivered(api, 3, **where)
+        assert [each["createdAt"] for each in nodes] == sorted((each["createdAt"] for each in nodes), reverse=True)
+        first = (await api.data(LOG, filter=where, first=2))["webhookDeliveries"]
+        assert (first["nodes"], first["totalCount"], first["capped"]) == (nodes[:2], 3, 1)
+        assert (first["pageInfo"]["hasNextPage"], first["pageInfo"]["hasPreviousPage"]) == (True, False)
+        rest = await api.data(LOG, filter=where, first=2, after=first["pageInfo"]["endCursor"])
+        assert rest["webhookDeliveries"]["nodes"] == nodes[2:]
+        assert rest["webhookDeliveries"]["pageInfo"]["hasNextPage"] is False
+        cursor = first["pageInfo"]["endCursor"]
+        assert (await api.error(LOG, filter={}, after=cursor))["field"] == "after"
+        assert (await api.error(LOG, filter=where, first=101))["field"] == "first"
+
+        all_three = await log(api, jobId=jobs[0])
+        assert {each["endpoint"]["id"] for each in all_three} == {"0", endpoint["id"], f"job-{jobs[0]}"}
+        own = next(each["endpoint"] for each in all_three if each["endpoint"]["id"].startswith("job-"))
+        assert (own["url"], own["events"], own["enabled"]) == (receiver.url, ["JOB_COMPLETED"], True)
+
+        before = len(receiver.received)
+        dry = await api.data(REPLAY_ALL, filter=where, dryRun=True)
+        assert dry == {"redeliverWebhooks": {"count": 3}}
+        assert await log(api, status=["PENDING"], **where) == []
+        assert await api.data(REPLAY_ALL, filter={**where, "jobId": jobs[1]}) == {"redeliverWebhooks": {"count": 1}}
+
+        async def arrived() -> bool:
+            return len(receiver.received) > before
+
+        await eventually(arrived, timeout_seconds=20.0)
+        tries = {each["job"]["id"]: len(each["tries"]) for each in await delivered(api, 3, **where)}
+        assert tries == {jobs[0]: 1, jobs[1]: 2, jobs[2]: 1}
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_refusals(sqlite_api: Api) -> None:
+    api = sqlite_api
+    before = await api.data(LIST)
+    for given, field in (
+        ({"url": "http://a:b@receiver.test/"}, "url"),
+        ({"url": "receiver.test"}, "url"),
+        ({"url": "http://receiver.test/", "events": []}, "events"),
+        ({"url": "http://receiver.test/", "taskNames": []}, "taskNames"),
+    ):
+        error = await api.error(CREATE, input=given)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field)
+    assert await api.data(LIST) == before
+    for name in ("url", "events", "enabled"):
+        error = await api.error(UPDATE, input={"id": "1", name: None})
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", name)
+    assert "WEBHOOK_URL" in (await api.error(UPDATE, input={"id": "0", "enabled": False}))["message"]
+    assert (await api.error(ROTATE, id="99999"))["code"] == "NOT_FOUND"
+    assert (await api.error(REPLAY, id="msg_none"))["code"] == "NOT_FOUND"
+    assert (await api.error(LOG, filter={"endpointId": "job-1"}))["field"] == "endpointId"
+    assert await api.data(ONE, id="é") == {"webhookDelivery": None}
+
+
+async def test_the_key_file_of_sqlite(launch: Launch, api_of: Any) -> None:
+    server = launch("serve", "--port", "0")
+    api = api_of(server)
+    key = server.folder / "signalbox.db.key"
+    assert not key.exists()
+    await create(api, "https://receiver.test/")
+    assert stat.S_IMODE(key.stat().st_mode) == 0o600
+    assert not any("whsec_" in line or key.read_text().strip() in line for line in server.lines)
+
+
+@pytest.mark.parametrize("own_url", [pytest.param("mariadb", marks=pytest.mark.mariadb)], indirect=True)
+async def test_without_a_key_mysql_has_no_endpoints(launch: Launch, api_of: Any, own_url: str) -> None:
+    api = api_of(launch("serve", "--port", "0", DATABASE_URL=own_url))
+    error = await api.error(CREATE, input={"url": "https://receiver.test/"})
+    assert error["code"] == "BAD_USER_INPUT"
+    assert "set SIGNALBOX_SECRET_KEY" in error["message"]
+    assert await api.data(LIST) == {"webhookEndpoints": []}
