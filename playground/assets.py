@@ -9,9 +9,14 @@ from pathlib import Path
 GRAPHIQL_DIR: Path = Path(__file__).parent / "dist" / "graphiql"
 """The folder to serve at `{root_path}/static/graphiql/`."""
 
+DASHBOARD_DIR: Path = Path(__file__).parent / "dist" / "dashboard"
+"""The folder to serve at `{root_path}/static/dashboard/`."""
+
+_BASE = b'<base href="./" />'
+
 
 class PlaygroundNotBuilt(RuntimeError):
-    """The built GraphiQL page is missing."""
+    """A built page is missing."""
 
     def __init__(self, page: Path) -> None:
         super().__init__(f"{page} is missing: run `make playground` to build it.")
@@ -26,7 +31,26 @@ def graphiql_page() -> bytes:
     Raises:
         PlaygroundNotBuilt: The page is not there.
     """
-    page = GRAPHIQL_DIR / "index.html"
+    return _read(GRAPHIQL_DIR / "index.html")
+
+
+@cache
+def dashboard_page(depth: int = 0) -> bytes:
+    """Return the HTML page of the dashboard, read from disk once.
+
+    The page's `<base>` leads to where the dashboard is mounted, so it need not know of the path prefix.
+
+    Args:
+        depth: how many folders the page's address is below that place: 0 for `/jobs`, 1 for `/jobs/ID`.
+
+    Raises:
+        PlaygroundNotBuilt: The page is not there.
+    """
+    page = _read(DASHBOARD_DIR / "index.html")
+    return page.replace(_BASE, b'<base href="%s" />' % (b"../" * depth), 1) if depth else page
+
+
+def _read(page: Path) -> bytes:
     try:
         return page.read_bytes()
     except FileNotFoundError as error:

@@ -16,6 +16,7 @@ from graphql import GraphQLObjectType, GraphQLResolveInfo
 
 from models.enums import Role
 from resolvers.redaction import Redactor
+from schema.jobs import PREVIEW_CHARACTERS
 
 HIDDEN_TRACEBACK = "[traceback: only to admins]"
 _TRACEBACK = re.compile(
@@ -51,6 +52,17 @@ def _stored(attribute: str) -> Shown:
     return shown
 
 
+def _preview(attribute: str) -> Shown:
+    """How ``_stored`` begins: what is secret is hidden before the cut, which might part a key from its value."""
+    stored = _stored(attribute)
+
+    def shown(record: Any, sight: Sight) -> str | None:
+        text = stored(record, sight)
+        return None if text is None else text[:PREVIEW_CHARACTERS]
+
+    return shown
+
+
 def _unparsed(attribute: str) -> Shown:
     stored = _stored(attribute)
 
@@ -81,6 +93,7 @@ def _to_admins(attribute: str) -> Shown:
 SHOWN: Mapping[str, Shown] = {
     "Job.payload": _unparsed("payload_text"),
     "Job.payloadText": _stored("payload_text"),
+    "Job.payloadPreview": _preview("payload_text"),
     "Job.result": _unparsed("result_text"),
     "Job.resultText": _stored("result_text"),
     "JobError.message": _said("message"),

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from schema.schedules import Schedule
     from schema.webhooks import WebhookDelivery
 
+PREVIEW_CHARACTERS = 200
+
 LazyLogs = Annotated["JobLogConnection", strawberry.lazy("schema.logs")]
 LazySchedule = Annotated["Schedule", strawberry.lazy("schema.schedules")]
 LazyDelivery = Annotated["WebhookDelivery", strawberry.lazy("schema.webhooks")]
@@ -60,6 +62,9 @@ class Job:
     payload: JSON | None
     payload_text: str | None = strawberry.field(
         description="The payload as stored, byte for byte: safe for integers that JavaScript would round."
+    )
+    payload_preview: str | None = strawberry.field(
+        description=f"How payloadText begins, for lists: at most {PREVIEW_CHARACTERS} characters."
     )
     priority: JobPriority
     status: JobStatus

@@ -10,16 +10,17 @@ from typing import Any
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 from starlette.requests import Request
-from starlette.responses import JSONResponse, RedirectResponse, Response
+from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from starlette.staticfiles import StaticFiles
 from starlette.websockets import WebSocket
 
 from models.enums import Role
-from playground.assets import GRAPHIQL_DIR, graphiql_page
+from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.access import Admission, RoleCheck
+from server.dashboard import dashboard_routes
 from server.keys import ApiKey
 from server.metrics import Metrics
 from server.rate_limit import RateLimit
@@ -114,9 +115,6 @@ def build_app(application: Application) -> Starlette:
         warnings = application.warnings()
         return JSONResponse({"status": "ready", **({"warnings": warnings} if warnings else {})})
 
-    async def index(request: Request) -> Response:
-        return RedirectResponse(request.scope.get("root_path", "") + "/graphql")
-
     async def end_streams() -> None:
         await asyncio.gather(websocket.shutdown(), http.shutdown())
 
@@ -133,10 +131,11 @@ def build_app(application: Application) -> Starlette:
         Route("/graphql", http, methods=["GET", "POST"]),
         WebSocketRoute("/graphql", websocket),
         Mount("/static/graphiql", Assets(directory=GRAPHIQL_DIR), name="graphiql"),
+        Mount("/static/dashboard", Assets(directory=DASHBOARD_DIR), name="dashboard"),
         Route("/healthz", health),
         Route("/readyz", ready),
         Route("/metrics", Metrics(application, websocket).__call__),
-        Route("/", index),
+        *dashboard_routes(),
     ]
     if application.settings.webhook_test:
         secret = application.settings.webhook_secret

@@ -8,6 +8,7 @@ import gc
 import ipaddress
 import signal
 import sys
+import time
 from collections.abc import Coroutine
 from typing import Annotated, Any, Literal, NoReturn
 
@@ -21,7 +22,9 @@ from engine.errors import ConfigurationError, Unavailable
 from engine.worker import LEASE_SECONDS
 from resolvers.redaction import Redactor
 from resolvers.root import sdl
+from server import STARTED
 from server.app import build_app
+from server.banner import Banner, is_wanted
 from server.client.commands import jobs
 from server.logs import configure_logs
 from server.settings import Settings, read_settings
@@ -78,7 +81,7 @@ def serve(
         bool, typer.Option("--insecure", help="Listen beyond loopback although no keys are set.")
     ] = False,
 ) -> None:
-    """Serve the API and GraphiQL, with an embedded worker."""
+    """Serve the API, the dashboard and GraphiQL, with an embedded worker."""
     settings = _settings()
     if not insecure and not _is_loopback(host) and read_keys(settings)[0].is_open:
         _fail(
@@ -140,15 +143,24 @@ class Server(uvicorn.Server):
         spare_the_collector()
         application = self._application
         ports = [each.getsockname()[1] for server in self.servers for each in server.sockets]
-        log.info(
-            "signalbox.ready",
-            version=VERSION,
-            url=f"http://{self.config.host}:{ports[0]}{application.settings.root_path}/graphql",
-            database=application.settings.database.display,
-            slots=application.worker.slots if application.worker else 0,
-            tasks=len(application.registry),
-            keys=len(application.keys),
-        )
+        url = f"http://{self.config.host}:{ports[0]}{application.settings.root_path}"
+        database = application.settings.database.display
+        slots = application.worker.slots if application.worker else 0
+        tasks, keys = len(application.registry), len(application.keys)
+        if is_wanted(application.settings.log_format):
+            seconds = time.monotonic() - STARTED
+            is_loopback = _is_loopback(self.config.host)
+            print(Banner(VERSION, seconds, url, database, slots, tasks, keys, is_loopback), file=sys.stderr, flush=True)
+        else:
+            log.info(
+                "signalbox.ready",
+                version=VERSION,
+                url=f"{url}/graphql",
+                database=database,
+                slots=slots,
+                tasks=tasks,
+                keys=keys,
+            )
         if application.keys.is_open and not _is_loopback(self.config.host):
             log.warning("signalbox.open", host=self.config.host, remedy="set SIGNALBOX_API_KEYS")
 

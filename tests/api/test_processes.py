@@ -111,8 +111,11 @@ async def test_paths(launch: Launch, api_of: Any) -> None:
     async with api.session.get(f"{api.base}/metrics") as response:
         assert (response.status, response.content_type) == (200, "text/plain")
         assert "process_cpu_seconds_total" in await response.text()
-    async with api.session.get(api.base, allow_redirects=False) as response:
-        assert (response.status, response.headers["location"]) == (307, "/scheduler/graphql")
+    for path, base in (("/", "./"), ("/jobs", "./"), ("/jobs/7", "../"), ("/schedules", "./")):
+        async with api.session.get(f"{api.base}{path}") as response:
+            assert (response.status, response.content_type) == (200, "text/html")
+            assert "unsafe" not in response.headers["content-security-policy"]
+            assert f'<base href="{base}" />' in await response.text()
     async with api.session.get(api.url, headers={"accept": "text/html"}) as response:
         assert response.content_type == "text/html"
         assert "script-src" not in response.headers["content-security-policy"]

@@ -37,7 +37,7 @@ async def leak(ctx, password: str, n: int, fail: bool):
     return {"nested": [{"Api-Key": password}], "n": n, "body": '{"token": "%s"}' % password}
 """
 ERROR = "error { code message traceback }"
-FIELDS = f"""id payload payloadText result resultText {ERROR} attempts {{ {ERROR} }}
+FIELDS = f"""id payload payloadText payloadPreview result resultText {ERROR} attempts {{ {ERROR} }}
   copyOf {{ payloadText }} logs {{ nodes {{ message }} }}"""
 CREATE = f"mutation($input: CreateJobInput!) {{ createJob(input: $input) {{ job {{ {FIELDS} }} }} }}"
 
@@ -79,7 +79,7 @@ async def test_a_job(role: str, leaky: ServerProcess, session: aiohttp.ClientSes
     is_hidden = role == "viewer"
     shown = "[redacted]" if is_hidden else SECRET
     assert job["payload"] == {"password": shown, "n": BIG, "fail": False}
-    assert job["payloadText"] == f'{{"password":"{shown}","n":{BIG},"fail":false}}'
+    assert job["payloadText"] == job["payloadPreview"] == f'{{"password":"{shown}","n":{BIG},"fail":false}}'
     body = f'{{"token": "{shown}"}}'
     assert job["result"] == {"nested": [{"Api-Key": shown}], "n": BIG, "body": body}
     assert f'"n":{BIG}' in job["resultText"]

@@ -1,0 +1,115 @@
+// Every operation the dashboard sends.
+
+const ROW = `
+  id taskName status priority tags attempt maxAttempts progress payloadPreview
+  createdAt updatedAt runAt startedAt finishedAt error { code message }`;
+
+export const CHANGES = `subscription DashboardChanges($after: String) {
+  jobStatusChanged(after: $after) { cursor from to at job { ${ROW} } }
+}`;
+
+export const JOBS = `query DashboardJobs(
+  $status: [JobStatus!] $priority: [JobPriority!] $taskName: String $tag: String $search: String
+  $createdAfter: DateTime $createdBefore: DateTime $after: String $first: Int
+) {
+  jobs(
+    status: $status priority: $priority taskName: $taskName tag: $tag search: $search
+    createdAfter: $createdAfter createdBefore: $createdBefore after: $after first: $first
+  ) { nodes { ${ROW} } pageInfo { hasNextPage endCursor } }
+}`;
+
+const COUNT_ARGUMENTS =
+  'priority: $priority taskName: $taskName tag: $tag search: $search createdAfter: $createdAfter ' +
+  'createdBefore: $createdBefore first: 1';
+const count = (alias: string, status: string) =>
+  `${alias}: jobs(${status}${COUNT_ARGUMENTS}) { totalCount(atMost: 10000) }`;
+
+export const COUNTS = `query DashboardCounts(
+  $priority: [JobPriority!] $taskName: String $tag: String $search: String
+  $createdAfter: DateTime $createdBefore: DateTime
+) {
+  ${count('ALL', '')}
+  ${count('PENDING', 'status: [PENDING] ')}
+  ${count('SCHEDULED', 'status: [SCHEDULED] ')}
+  ${count('QUEUED', 'status: [QUEUED] ')}
+  ${count('RUNNING', 'status: [RUNNING] ')}
+  ${count('COMPLETED', 'status: [COMPLETED] ')}
+  ${count('FAILED', 'status: [FAILED] ')}
+  ${count('CANCELLED', 'status: [CANCELLED] ')}
+}`;
+
+export const JOB = `query DashboardJob($id: ID!) {
+  job(id: $id) {
+    ${ROW}
+    payloadText resultText timeoutSeconds idempotencyKey waitingFor
+    error { code message traceback }
+    schedule { id name } copyOf { id }
+    attempts { number outcome worker startedAt finishedAt error { code message traceback } }
+    events { cursor from to attempt at }
+    deliveries { id event status url nextTryAt tries { at durationMs responseStatus error } }
+  }
+}`;
+
+export const LOGS = `query DashboardLogs($id: ID!, $after: String) {
+  job(id: $id) {
+    progress
+    logs(first: 100, after: $after) { nodes { at attempt level message } pageInfo { hasNextPage endCursor } }
+  }
+}`;
+
+export const OVERVIEW = `query DashboardOverview {
+  version
+  jobStats { total byStatus { status count } completedLastMinute failedLastMinute oldestQueuedSeconds }
+  workers { id host pid slots running startedAt heartbeatAt }
+  schedules { id name taskName cron timezone paused nextRunAt }
+  tasks { name paused }
+  failures: jobs(status: [FAILED], orderBy: { field: UPDATED_AT, direction: DESC }, first: 6) { nodes { ${ROW} } }
+}`;
+
+export const TASKS = `query DashboardTasks {
+  tasks { name description payloadSchema maxAttempts timeoutSeconds paused }
+}`;
+
+export const SCHEDULES = `query DashboardSchedules {
+  schedules {
+    id name taskName priority cron timezone overlap misfire paused nextRunAt lastRunAt nextRuns(first: 5)
+  }
+}`;
+
+export const CREATE_JOB = `mutation CreateJob($input: CreateJobInput!) {
+  createJob(input: $input) { created job { ${ROW} } }
+}`;
+export const CREATE_JOBS = `mutation CreateJobs($inputs: [CreateJobInput!]!) {
+  createJobs(inputs: $inputs) { jobs { id } }
+}`;
+export const RUN = `mutation RunJob($id: ID!) { runJob(id: $id) { job { ${ROW} } } }`;
+export const CANCEL = `mutation CancelJob($id: ID!) { cancelJob(id: $id) { job { ${ROW} } } }`;
+export const RETRY = `mutation RetryJob($id: ID!) { retryJob(id: $id) { job { ${ROW} } } }`;
+export const DELETE = `mutation DeleteJob($id: ID!) { deleteJob(id: $id) { id } }`;
+export const COPY = `mutation CopyJob($id: ID!, $payload: JSON, $run: Boolean!) {
+  copyJob(id: $id, payload: $payload, run: $run) { job { id } }
+}`;
+
+export const RUN_ALL = `mutation RunJobs($filter: JobFilter!, $dryRun: Boolean!) {
+  runJobs(filter: $filter, dryRun: $dryRun) { count }
+}`;
+export const CANCEL_ALL = `mutation CancelJobs($filter: JobFilter!, $dryRun: Boolean!) {
+  cancelJobs(filter: $filter, dryRun: $dryRun) { count }
+}`;
+export const RETRY_ALL = `mutation RetryJobs($filter: JobFilter!, $dryRun: Boolean!) {
+  retryJobs(filter: $filter, dryRun: $dryRun) { count }
+}`;
+export const DELETE_ALL = `mutation DeleteJobs($filter: JobFilter!, $dryRun: Boolean!) {
+  deleteJobs(filter: $filter, dryRun: $dryRun) { count }
+}`;
+
+export const CREATE_SCHEDULE = `mutation CreateSchedule($input: CreateScheduleInput!) {
+  createSchedule(input: $input) { schedule { id } }
+}`;
+export const PAUSE_SCHEDULE = `mutation PauseSchedule($id: ID!) { pauseSchedule(id: $id) { schedule { id } } }`;
+export const RESUME_SCHEDULE = `mutation ResumeSchedule($id: ID!) { resumeSchedule(id: $id) { schedule { id } } }`;
+export const TRIGGER_SCHEDULE = `mutation TriggerSchedule($id: ID!) { triggerSchedule(id: $id) { job { id } } }`;
+export const DELETE_SCHEDULE = `mutation DeleteSchedule($id: ID!) { deleteSchedule(id: $id) { id } }`;
+
+// Asks whether this key may change anything, and changes nothing.
+export const MAY_WRITE = `mutation MayWrite { cancelJobs(filter: { ids: ["1"] }, dryRun: true) { count } }`;

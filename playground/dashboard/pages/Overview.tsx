@@ -1,0 +1,201 @@
+import { useQuery } from '@tanstack/react-query';
+import { Link } from '@tanstack/react-router';
+import CircleCheck from 'lucide-react/icons/circle-check';
+import TriangleAlert from 'lucide-react/icons/triangle-alert';
+import type { ReactNode } from 'react';
+import { request } from '../api/client';
+import { live } from '../api/live';
+import { OVERVIEW } from '../api/operations';
+import { type JobRow, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
+import { duration, plural, word } from '../lib/format';
+import { useNow } from '../lib/now';
+import { useStore } from '../lib/store';
+import { Age, Skeleton, Trouble } from '../ui/basics';
+import { LOOK } from '../ui/status';
+
+interface Answer {
+  version: string;
+  jobStats: Stats;
+  workers: Worker[];
+  schedules: Schedule[];
+  tasks: { name: string; paused: boolean }[];
+  failures: { nodes: JobRow[] };
+}
+
+const SILENT_MS = 30_000;
+const LONG_WAIT_SECONDS = 60;
+
+function Panel({ title, more, children }: { title: string; more?: ReactNode; children: ReactNode }) {
+  return (
+    <section className="card min-w-0" aria-label={title}>
+      <header className="flex min-h-11 items-center justify-between gap-2 border-b border-line px-4 py-2">
+        <h2 className="font-semibold">{title}</h2>
+        {more}
+      </header>
+      {children}
+    </section>
+  );
+}
+
+const Nothing = ({ children }: { children: ReactNode }) => <p className="px-4 py-4 text-soft">{children}</p>;
+
+function attention({ jobStats, workers, tasks, failures }: Answer, now: number): { text: string; to?: 'QUEUED' | 'FAILED' }[] {
+  const found: { text: string; to?: 'QUEUED' | 'FAILED' }[] = [];
+  const alive = workers.filter((each) => now - Date.parse(each.heartbeatAt) < SILENT_MS);
+  const queued = jobStats.byStatus.find((each) => each.status === 'QUEUED')?.count ?? 0;
+  if (alive.length === 0) found.push({ text: `No worker is alive${queued ? `: ${plural(queued, 'queued job')} wait` : '; jobs will wait until one is'}.` });
+  for (const each of workers)
+    if (!alive.includes(each)) found.push({ text: `Worker ${each.host}:${each.pid} has been silent for ${duration(now - Date.parse(each.heartbeatAt))}.` });
+  if ((jobStats.oldestQueuedSeconds ?? 0) > LONG_WAIT_SECONDS)
+    found.push({ text: `The oldest queued job has waited ${duration(jobStats.oldestQueuedSeconds! * 1000)}.`, to: 'QUEUED' });
+  if (jobStats.failedLastMinute > 0) {
+    const names = [...new Set(failures.nodes.filter((each) => now - Date.parse(each.updatedAt) < 90_000).map((each) => each.taskName))];
+    found.push({ text: `${plural(jobStats.failedLastMinute, 'job')} failed in the last minute${names.length ? `: ${names.slice(0, 3).join(', ')}` : ''}.`, to: 'FAILED' });
+  }
+  for (const each of tasks) if (each.paused) found.push({ text: `The task ${each.name} is paused: its jobs stay queued.`, to: 'QUEUED' });
+  return found;
+}
+
+export function Overview() {
+  const now = useNow();
+  const { paused } = useStore(live);
+  const { data, error, dataUpdatedAt, refetch } = useQuery({
+    queryKey: ['overview'],
+    queryFn: ({ signal }) => request<Answer>(OVERVIEW, {}, signal),
+    refetchInterval: paused ? false : 5000,
+  });
+  if (!data) return error ? <Trouble error={error} dataFrom={0} retry={() => refetch()} /> : <Skeleton rows={8} />;
+  const counts = new Map(data.jobStats.byStatus.map((each) => [each.status, each.count]));
+  const problems = attention(data, now);
+  const next = data.schedules
+    .filter((each) => !each.paused && each.nextRunAt)
+    .sort((one, other) => one.nextRunAt!.localeCompare(other.nextRunAt!))
+    .slice(0, 6);
+  return (
+    <>
+      <h1 className="mb-3 text-lg font-semibold">Overview</h1>
+      <Trouble error={error} dataFrom={dataUpdatedAt} retry={() => refetch()} />
+      <ul className="mb-4 grid grid-cols-2 gap-2 sm:grid-cols-4 sm:gap-3 xl:grid-cols-7" aria-label="Jobs by status">
+        {STATUSES.map((status) => {
+          const { Icon, colour } = LOOK[status];
+          const count = counts.get(status) ?? 0;
+          return (
+            <li key={status}>
+              <Link to="/jobs" search={{ status }} data-tile={status} className="card block h-full px-3.5 py-3 hover:border-edge hover:bg-raised">
+                <span className={`flex items-center gap-1.5 text-[13px] font-medium ${colour}`}>
+                  <Icon aria-hidden className="size-4" />
+                  {word(status)}
+                </span>
+                <span className={`mt-1 block text-2xl font-semibold tabular-nums ${count ? '' : 'text-soft'}`}>{count.toLocaleString('en')}</span>
+              </Link>
+            </li>
+          );
+        })}
+      </ul>
+      <p className="mb-4 text-soft" role="status" aria-live="off">
+        In the last minute <b className="font-semibold text-completed tabular-nums">{data.jobStats.completedLastMinute.toLocaleString('en')} completed</b> and{' '}
+        <b className={`font-semibold tabular-nums ${data.jobStats.failedLastMinute ? 'text-failed' : 'text-soft'}`}>{data.jobStats.failedLastMinute.toLocaleString('en')} failed</b>.
+      </p>
+      <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-[repeat(2,minmax(0,1fr))]">
+        <Panel title="Needs attention">
+          {problems.length === 0 ? (
+            <p className="flex items-center gap-2 px-4 py-4 text-soft">
+              <CircleCheck aria-hidden className="size-4 text-completed" /> Nothing right now.
+            </p>
+          ) : (
+            <ul className="divide-y divide-line">
+              {problems.map((each) => (
+                <li key={each.text} className="flex items-start gap-2 px-4 py-2.5">
+                  <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-queued" />
+                  <span className="min-w-0 grow wrap-anywhere">{each.text}</span>
+                  {each.to && (
+                    <Link to="/jobs" search={{ status: each.to }} className="text-accent underline">
+                      Show
+                    </Link>
+                  )}
+                </li>
+              ))}
+            </ul>
+          )}
+        </Panel>
+        <Panel title="Workers">
+          {data.workers.length === 0 ? (
+            <Nothing>No worker has registered. Start one with `signalbox worker`.</Nothing>
+          ) : (
+            <ul className="divide-y divide-line">
+              {data.workers.map((each) => (
+                <li key={each.id} className="flex flex-wrap items-center gap-x-4 gap-y-1 px-4 py-2.5">
+                  <span className="min-w-0 grow truncate font-mono text-[13px]" title={each.id}>
+                    {each.host}:{each.pid}
+                  </span>
+                  <span className="flex items-center gap-2 text-soft">
+                    <meter className="w-20" min={0} max={each.slots} value={each.running} aria-label={`Busy slots of ${each.host}:${each.pid}`} />
+                    <span className="tabular-nums">
+                      {each.running} of {plural(each.slots, 'slot')} busy
+                    </span>
+                  </span>
+                  <span className="text-soft">
+                    heartbeat <Age at={each.heartbeatAt} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Panel>
+        <Panel
+          title="Last failures"
+          more={
+            <Link to="/jobs" search={{ status: 'FAILED' }} className="text-accent hover:underline">
+              All failed
+            </Link>
+          }
+        >
+          {data.failures.nodes.length === 0 ? (
+            <Nothing>No job has failed.</Nothing>
+          ) : (
+            <ul className="divide-y divide-line">
+              {data.failures.nodes.map((job) => (
+                <li key={job.id} className="px-4 py-2.5">
+                  <p className="flex justify-between gap-3">
+                    <Link to="/jobs/$id" params={{ id: job.id }} className="min-w-0 truncate font-medium hover:text-accent hover:underline">
+                      {job.taskName} <span className="font-mono text-xs font-normal text-soft">#{job.id}</span>
+                    </Link>
+                    <span className="text-soft">
+                      <Age at={job.finishedAt} />
+                    </span>
+                  </p>
+                  <p className="truncate text-[13px] text-failed">{job.error?.message.slice(0, 300)}</p>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Panel>
+        <Panel
+          title="Next firings"
+          more={
+            <Link to="/schedules" className="text-accent hover:underline">
+              All schedules
+            </Link>
+          }
+        >
+          {next.length === 0 ? (
+            <Nothing>{data.schedules.length ? 'Every schedule is paused.' : 'No schedule yet.'}</Nothing>
+          ) : (
+            <ul className="divide-y divide-line">
+              {next.map((each) => (
+                <li key={each.id} className="flex justify-between gap-3 px-4 py-2.5">
+                  <span className="min-w-0 truncate">
+                    <span className="font-medium">{each.name}</span> <span className="text-soft">{each.taskName}</span>
+                  </span>
+                  <span className="text-soft">
+                    <Age at={each.nextRunAt} />
+                  </span>
+                </li>
+              ))}
+            </ul>
+          )}
+        </Panel>
+      </div>
+    </>
+  );
+}

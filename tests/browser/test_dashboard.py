@@ -1,0 +1,297 @@
+"""The dashboard as people use it, in a real browser on a real server."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+from dashboard import Visitor, ask, create, listed, row, status_of
+from eventually import eventually
+from playwright.async_api import Browser, expect
+from processes import ServerProcess, free_port, like_make_run
+
+pytestmark = pytest.mark.browser
+STATUSES = ("Pending", "Scheduled", "Queued", "Running", "Completed", "Failed", "Cancelled")
+
+
+@pytest.fixture
+async def visitor(browser: Browser, server: ServerProcess) -> AsyncIterator[Visitor]:
+    context = await browser.new_context(viewport={"width": 1360, "height": 850})
+    yield Visitor(context, server.url)
+    await context.close()
+
+
+async def test_a_fresh_start(visitor: Visitor) -> None:
+    page = await visitor.open("/")
+    for status in STATUSES:
+        await expect(page.locator(f'[data-tile="{status.upper()}"]')).to_have_text(f"{status}0")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.locator('[data-tile="FAILED"]').click()
+    await expect(page).to_have_url(re.compile(r"/jobs\?status=FAILED$"))
+    await expect(page.get_by_text("No job matches")).to_be_visible()
+    assert visitor.complaints == []
+    assert len(visitor.origins) == 1
+
+
+async def test_a_new_job_appears_without_reload(visitor: Visitor) -> None:
+    page = await visitor.open("/jobs")
+    await expect(page.get_by_text("No jobs yet")).to_be_visible()
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    [job] = await create(visitor.url, {"taskName": "Send Test Email", "payload": {"email": "example@test.com"}})
+    await expect(row(page, job)).to_be_visible(timeout=2000)
+
+
+async def test_rows_change_in_place(visitor: Visitor) -> None:
+    jobs = await create(visitor.url, *({"payload": {"n": n}} for n in range(60)))
+    page = await visitor.open("/jobs")
+    await expect(row(page, jobs[-1])).to_be_visible()
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.mouse.wheel(0, 700)
+    await eventually(lambda: _scrolled(page), message="the page does not scroll")
+    before, scrolled = await listed(page), await _scrolled(page)
+    await ask(visitor.url, "mutation ($id: ID!) { runJob(id: $id) { job { id } } }", {"id": jobs[40]})
+    await expect(row(page, jobs[40])).to_contain_text("Completed")
+    newer = await create(visitor.url, {}, {}, {})
+    await expect(page.get_by_role("button", name="3 new jobs")).to_be_visible()
+    assert await listed(page) == before
+    assert await _scrolled(page) == scrolled
+    await page.get_by_role("button", name="3 new jobs").click()
+    await expect(row(page, newer[-1])).to_be_visible()
+
+
+async def _scrolled(page: object) -> float:
+    found: float = await page.evaluate("window.scrollY")  # type: ignore[attr-defined]
+    return found
+
+
+async def test_pause_and_resume(visitor: Visitor) -> None:
+    [job] = await create(visitor.url, {})
+    page = await visitor.open("/jobs")
+    await expect(row(page, job)).to_contain_text("Pending")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.keyboard.press("p")
+    await expect(page.get_by_test_id("connection")).to_have_text("Paused")
+    await ask(visitor.url, "mutation ($id: ID!) { runJob(id: $id) { job { id } } }", {"id": job})
+    await expect(page.get_by_test_id("connection")).to_have_text("Paused, 3 changes held back")
+    await expect(row(page, job)).to_contain_text("Pending")
+    await page.keyboard.press("p")
+    await expect(row(page, job)).to_contain_text("Completed")
+
+
+async def test_a_server_that_went_away_and_came_back(browser: Browser, tmp_path: Path) -> None:
+    port = free_port()
+    server = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], like_make_run(port)).start()
+    context = await browser.new_context()
+    visitor = Visitor(context, server.url)
+    [job] = await create(server.url, {})
+    page = await visitor.open("/jobs")
+    await expect(row(page, job)).to_contain_text("Pending")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    server.kill()
+    await expect(page.get_by_test_id("connection")).to_have_text(re.compile(r"Reconnecting, data from \d\d:\d\d:\d\d"))
+    await expect(row(page, job)).to_contain_text("Pending")
+    since = len(server.lines)
+    server.spawn().wait_for("signalbox.ready", since=since, timeout_seconds=60)
+    await ask(server.url, "mutation ($id: ID!) { runJob(id: $id) { job { id } } }", {"id": job})
+    await expect(row(page, job)).to_contain_text("Completed", timeout=15_000)
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await context.close()
+    server.check_its_end()
+
+
+async def test_filters_survive_reload_and_back(visitor: Visitor) -> None:
+    [job, _other] = await create(visitor.url, {"tags": ["eu"], "priority": "HIGH"}, {"taskName": "Other"})
+    page = await visitor.open("/jobs")
+    await page.get_by_label("Priority", exact=True).select_option("HIGH")
+    await page.get_by_role("textbox", name="Tag").fill("eu")
+    await expect(page).to_have_url(re.compile(r"priority=HIGH.*tag=eu"))
+    await expect(page.locator("tr[data-job]")).to_have_count(1)
+    await page.reload()
+    await expect(page.locator("tr[data-job]")).to_have_count(1)
+    await expect(page.get_by_role("textbox", name="Tag")).to_have_value("eu")
+    await row(page, job).get_by_role("link", name="simulate").click()
+    await expect(page.get_by_role("heading", name="simulate")).to_be_visible()
+    await page.go_back()
+    await expect(page.get_by_role("textbox", name="Tag")).to_have_value("eu")
+    await expect(page.locator("tr[data-job]")).to_have_count(1)
+
+
+async def test_all_that_match_are_those_that_were_counted(visitor: Visitor) -> None:
+    old = await create(visitor.url, *({"taskName": "Bulk"} for _ in range(70)), {"taskName": "Other"})
+    page = await visitor.open("/jobs?task=Bulk")
+    await expect(page.locator("tr[data-job]")).to_have_count(50)
+    await page.get_by_label("Select every job listed").check()
+    await expect(page.get_by_text("50 jobs selected")).to_be_visible()
+    await page.get_by_role("button", name="Select all 70 that match").click()
+    await expect(page.get_by_text("All 70 that match, up to now")).to_be_visible()
+    await asyncio.sleep(0.005)  # a later millisecond: the cut-off is as fine as the API's times
+    [late] = await create(visitor.url, {"taskName": "Bulk"})
+    await page.get_by_role("region", name="Selection").get_by_role("button", name="Cancel").click()
+    await expect(page.get_by_test_id("bulk-preview")).to_contain_text("would change 70 jobs")
+    await page.get_by_role("button", name="Cancel 70 jobs").click()
+    await expect(page.get_by_text("Cancel: 70 jobs.")).to_be_visible()
+    found = await ask(visitor.url, "{ jobs(status: [CANCELLED]) { totalCount } }")
+    assert found["jobs"]["totalCount"] == 70
+    assert [await status_of(visitor.url, job) for job in (late, old[-1])] == ["PENDING", "PENDING"]
+
+
+async def test_cancel_asks_and_escape_gives_the_focus_back(visitor: Visitor) -> None:
+    [job] = await create(visitor.url, {})
+    page = await visitor.open("/jobs")
+    button = row(page, job).get_by_role("button", name="Cancel job")
+    await button.click()
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(button).to_be_focused()
+    assert await status_of(visitor.url, job) == "PENDING"
+    await button.click()
+    await page.get_by_role("dialog").get_by_role("button", name="Cancel job").click()
+    await expect(row(page, job)).to_contain_text("Cancelled")
+
+
+async def test_an_edited_copy_links_to_its_original(visitor: Visitor) -> None:
+    [job] = await create(visitor.url, {"payload": {"seconds": 0}})
+    page = await visitor.open(f"/jobs/{job}")
+    await page.get_by_role("button", name="Run again with edits").click()
+    await page.get_by_role("dialog").get_by_role("textbox", name="Payload").fill('{"seconds":0,"n":12345678901234567}')
+    await page.get_by_role("button", name="Create the new job").click()
+    await expect(page).to_have_url(re.compile(rf"/jobs/(?!{job}$)\d+$"))
+    await expect(page.get_by_test_id("payload")).to_have_text('{"seconds":0,"n":12345678901234567}')
+    await page.get_by_role("link", name=f"job {job}").click()
+    await expect(page.get_by_test_id("payload")).to_have_text('{"seconds":0}')
+
+
+async def test_large_integers_are_created_shown_and_copied(visitor: Visitor) -> None:
+    page = await visitor.open("/jobs")
+    await page.get_by_role("button", name="New job").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Task", exact=True).fill("Any Task")
+    await dialog.get_by_role("textbox", name="Payload").fill('{"n":9007199254740993')
+    await expect(dialog.get_by_text("No JSON")).to_be_visible()
+    await dialog.get_by_role("textbox", name="Payload").fill('{"n":9007199254740993}')
+    await dialog.get_by_label("Hold until somebody runs it").check()
+    await dialog.get_by_role("button", name="Create job").click()
+    await page.get_by_role("link", name="Any Task").click()
+    await expect(page.get_by_test_id("payload")).to_have_text('{"n":9007199254740993}')
+    await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_role("button", name="Copy payload").or_(page.get_by_title("Copy payload")).first.click()
+
+    async def copied() -> bool:
+        found: bool = await page.evaluate("navigator.clipboard.readText()") == '{"n":9007199254740993}'
+        return found
+
+    await eventually(copied, message="the clipboard holds something else")
+
+
+async def test_the_servers_error_stands_beside_its_field(visitor: Visitor) -> None:
+    page = await visitor.open("/jobs")
+    await page.get_by_role("button", name="New job").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Task", exact=True).fill("simulate")
+    await dialog.get_by_role("textbox", name="Payload").fill('{"seconds": -1}')
+    await dialog.get_by_role("button", name="Create job").click()
+    await expect(dialog.get_by_role("textbox", name="Payload")).to_have_attribute("aria-invalid", "true")
+    await expect(dialog.get_by_role("alert")).to_contain_text("seconds")
+    assert (await ask(visitor.url, "{ jobs { totalCount } }"))["jobs"]["totalCount"] == 0
+
+
+async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
+    script, link = "<script>window.hit = 1</script>", "javascript:window.hit=1"
+    jobs = await create(visitor.url, {"taskName": script, "payload": {"a": script, "b": link}, "tags": [script[:20]]})
+    for _ in range(10):
+        jobs += await create(visitor.url, {"payload": {"big": "x" * 1_000_000}})
+    page = await visitor.open("/jobs")
+    started = time.monotonic()
+    await page.reload()
+    await expect(row(page, jobs[-1])).to_contain_text('{"big":"xxx')
+    assert time.monotonic() - started < 3
+    await expect(row(page, jobs[0])).to_contain_text(script)
+    text = await page.content()
+    assert len(text) < 300_000
+    await page.get_by_role("link", name=script).click()
+    await expect(page.get_by_test_id("payload")).to_contain_text(link)
+    await page.goto(f"{visitor.url}/jobs/{jobs[-1]}")
+    await expect(page.get_by_role("button", name="Show all 1.0 MB").or_(page.get_by_text("Show all"))).to_be_visible()
+    assert await page.evaluate("window.hit") is None
+    assert visitor.complaints == []
+
+
+async def test_a_running_job_is_followed(visitor: Visitor) -> None:
+    [job] = await create(visitor.url, {"payload": {"seconds": 4, "steps": 40}, "run": True})
+    page = await visitor.open(f"/jobs/{job}")
+    await expect(page.get_by_role("heading", name="simulate")).to_contain_text("Running")
+    await expect(page.get_by_role("progressbar", name="Progress")).to_be_visible(timeout=3000)
+    await expect(page.get_by_role("heading", name="simulate")).to_contain_text("Completed", timeout=8000)
+    await expect(page.get_by_test_id("result")).to_contain_text('"simulated":true')
+
+
+async def test_behind_a_path_prefix(browser: Browser, server: ServerProcess) -> None:
+    context = await browser.new_context()
+    prefix = "/scheduler"
+    # the proxy: what is asked for under the prefix is fetched from the server without it
+    await context.route(
+        f"{server.url}{prefix}/**", lambda route: route.continue_(url=route.request.url.replace(prefix, "", 1))
+    )
+    visitor = Visitor(context, server.url)
+    [job] = await create(server.url, {})
+    page = await visitor.open(f"{prefix}/jobs/{job}")
+    await expect(page.get_by_role("heading", name="simulate")).to_be_visible()
+    await page.get_by_role("link", name="Schedules").click()
+    await expect(page).to_have_url(f"{server.url}{prefix}/schedules")
+    await expect(page.get_by_text("No schedules yet")).to_be_visible()
+    await page.reload()
+    await page.get_by_role("link", name="Overview", exact=True).click()
+    await expect(page.locator('[data-tile="PENDING"]')).to_have_text("Pending1")
+    asked = {url for url in visitor.requested if not url.startswith("ws")}
+    assert all(url.startswith(f"{server.url}{prefix}/") for url in asked), asked
+    await context.close()
+
+
+async def test_schedules(visitor: Visitor) -> None:
+    page = await visitor.open("/schedules")
+    await page.get_by_role("button", name="New schedule").click()
+    dialog = page.get_by_role("dialog")
+    await dialog.get_by_label("Name").fill("nightly")
+    await dialog.get_by_label("Task", exact=True).fill("simulate")
+    await dialog.get_by_label("Cron rule").fill("0 3 * *")
+    await dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    await dialog.get_by_role("button", name="Create schedule").click()
+    await expect(dialog.get_by_label("Cron rule")).to_have_attribute("aria-invalid", "true")
+    await dialog.get_by_label("Cron rule").fill("0 3 * * *")
+    await expect(dialog.get_by_text("At 03:00")).to_be_visible()
+    await dialog.get_by_role("button", name="Create schedule").click()
+    await expect(page.get_by_role("heading", name="nightly")).to_be_visible()
+    await page.get_by_role("button", name="Pause", exact=True).click()
+    await expect(page.get_by_role("heading", name="nightly")).to_contain_text("Paused")
+    await page.get_by_role("button", name="Resume", exact=True).click()
+    await page.get_by_role("button", name="Run now").click()
+    await expect(page).to_have_url(re.compile(r"/jobs/1$"))
+
+
+async def test_the_keyboard_alone(visitor: Visitor) -> None:
+    page = await visitor.open("/")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.keyboard.press("g")
+    await page.keyboard.press("j")
+    await expect(page.get_by_role("heading", name="Jobs")).to_be_visible()
+    await page.keyboard.press("n")
+    await expect(page.get_by_role("dialog")).to_be_visible()
+    await page.keyboard.type("simulate")
+    await page.keyboard.press("Enter")
+    await expect(page.get_by_role("dialog")).to_have_count(0)
+    await expect(row(page, "1")).to_contain_text("Completed")
+    await page.keyboard.press("/")
+    await page.keyboard.type("simul")
+    await expect(page).to_have_url(re.compile("q=simul"))
+    await page.keyboard.press("Escape")
+    await page.keyboard.press("j")
+    await page.keyboard.press("r")
+    await expect(page.get_by_text("Job 1 is queued again.")).to_be_visible()
+    await page.keyboard.press("Enter")
+    await expect(page).to_have_url(re.compile(r"/jobs/1$"))
+    assert visitor.complaints == []

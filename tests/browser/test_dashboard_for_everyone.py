@@ -1,0 +1,139 @@
+"""The dashboard with keys, for people who cannot see colours or use a mouse, and on narrow screens; its pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from dashboard import Visitor, ask, create, row
+from playwright.async_api import Browser, Page, expect
+from processes import ServerProcess
+from requirements import give_up
+
+pytestmark = pytest.mark.browser
+AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
+VIEWER, OPERATOR = "viewer-key-0123456789", "operator-key-0123456789"
+SCHEDULE = "mutation ($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id } } }"
+PAGES = {"overview": "/", "jobs": "/jobs", "job": "/jobs/1", "schedules": "/schedules"}
+Scheme = Literal["light", "dark"]
+
+
+async def furnish(url: str) -> None:
+    """Something of everything: what a shop's server might have done this morning."""
+    await create(url, {"payload": {"fail": "550 mailbox unavailable"}, "maxAttempts": 1, "run": True, "tags": ["eu"]})
+    await create(
+        url,
+        {"taskName": "Send Test Email", "payload": {"email": "example@test.com"}, "run": True, "priority": "HIGH"},
+        *(
+            {"taskName": "billing.invoice", "payload": {"order": 4100 + n}, "run": True, "tags": ["eu"]}
+            for n in range(9)
+        ),
+        {"taskName": "billing.invoice", "payload": {"order": 9007199254740993}, "priority": "LOW"},
+        {"taskName": "media.transcode", "payload": {"seconds": 90, "steps": 45, "file": "intro.mov"}, "run": True},
+        {"taskName": "report.weekly", "payload": {"team": "ops"}, "runAt": "2099-01-01T06:00:00Z"},
+    )
+    [doomed] = await create(url, {"taskName": "media.transcode", "payload": {"file": "old.mov"}})
+    await ask(url, "mutation ($id: ID!) { cancelJob(id: $id) { job { id } } }", {"id": doomed})
+    for name, cron in (("nightly report", "0 3 * * *"), ("invoices", "*/15 8-18 * * 1-5")):
+        given = {"name": name, "taskName": "signalbox.report", "cron": cron, "timezone": "Europe/Berlin"}
+        await ask(url, SCHEDULE, {"input": given})
+
+
+async def is_drawn(page: Page) -> None:
+    await expect(page.get_by_role("heading", level=1)).to_be_visible()
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.wait_for_timeout(600)  # what connecting asks for again, and counts: pictures want them settled
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing(
+    browser: Browser, server: ServerProcess, pytestconfig: pytest.Config, scheme: Scheme
+) -> None:
+    if not AXE.exists():
+        give_up(pytestconfig, "axe-core", "run `npm ci` in playground/")
+    await furnish(server.url)
+    context = await browser.new_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
+    visitor = Visitor(context, server.url)
+    found: list[str] = []
+    for name, path in PAGES.items():
+        page = await visitor.open(path)
+        await is_drawn(page)
+        if name == "jobs":
+            await page.get_by_role("button", name="New job").click()
+            found += await _violations(page, "form")
+            await page.keyboard.press("Escape")
+        found += await _violations(page, name)
+    await context.close()
+    assert found == []
+
+
+async def _violations(page: Page, name: str) -> list[str]:
+    await page.add_script_tag(path=AXE)
+    result = await page.evaluate("axe.run()")
+    return [f"{name}: {each['id']}: {node['html'][:200]}" for each in result["violations"] for node in each["nodes"]]
+
+
+async def test_nothing_scrolls_sideways_at_320(browser: Browser, server: ServerProcess) -> None:
+    await furnish(server.url)
+    await create(server.url, {"taskName": "n" * 255, "payload": {"text": "y" * 5000}, "tags": ["t" * 60]})
+    context = await browser.new_context(viewport={"width": 320, "height": 700})
+    visitor = Visitor(context, server.url)
+    for path in PAGES.values():
+        page = await visitor.open(path)
+        await is_drawn(page)
+        sizes = await page.evaluate("[document.documentElement.scrollWidth, document.documentElement.clientWidth]")
+        assert sizes[0] <= sizes[1], path
+    await context.close()
+
+
+async def test_a_viewer_only_reads(browser: Browser, tmp_path: Path) -> None:
+    keys = f"eye:viewer:{VIEWER},hand:operator:{OPERATOR}"
+    server = ServerProcess(
+        tmp_path / "keys", ["serve", "--port", "0"], {"SIGNALBOX_API_KEYS": keys, "SIGNALBOX_UNKNOWN_TASK": "simulate"}
+    ).start()
+    context = await browser.new_context()
+    page = await Visitor(context, server.url).open("/jobs")
+    await page.get_by_label("API key").fill("wrong-key-0123456789")
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_text("The server refused that key.")).to_be_visible()
+    await page.get_by_label("API key").fill(OPERATOR)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.get_by_role("button", name="Create five sample jobs").click()
+    await expect(page.locator("tr[data-job]")).to_have_count(5)
+    await page.get_by_role("button", name="Sign out").click()
+    await page.get_by_label("API key").fill(VIEWER)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page.get_by_test_id("read-only")).to_be_visible()
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await expect(page.locator("tr[data-job]")).to_have_count(5)
+    await expect(row(page, "5").get_by_role("button").and_(page.locator(":enabled"))).to_have_count(0)
+    await expect(page.get_by_role("button", name="New job")).to_have_attribute("aria-disabled", "true")
+    await page.goto(f"{server.url}/jobs/5")
+    await expect(page.get_by_role("heading", name="simulate")).to_be_visible()
+    await expect(page.get_by_test_id("read-only")).to_be_visible()
+    for name in ("Run now", "Cancel", "Delete", "Run again with edits"):
+        await expect(page.get_by_role("button", name=name)).to_have_attribute("aria-disabled", "true")
+    await context.close()
+    server.check_its_end()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_pictures(browser: Browser, server: ServerProcess, screenshots: Path, scheme: Scheme) -> None:
+    empty = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
+    page = await Visitor(empty, server.url).open("/jobs")
+    await is_drawn(page)
+    await expect(page.get_by_text("No jobs yet")).to_be_visible()
+    await page.screenshot(path=screenshots / f"jobs-empty-{scheme}.png")
+    await empty.close()
+    await furnish(server.url)
+    for width, suffix in ((1280, ""), (320, "-narrow")):
+        context = await browser.new_context(viewport={"width": width, "height": 800}, color_scheme=scheme)
+        visitor = Visitor(context, server.url)
+        for name, path in PAGES.items():
+            page = await visitor.open(path)
+            await is_drawn(page)
+            await page.screenshot(path=screenshots / f"{name}{suffix}-{scheme}.png")
+        assert visitor.complaints == []
+        await context.close()
