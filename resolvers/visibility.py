@@ -102,6 +102,7 @@ SHOWN: Mapping[str, Shown] = {
     "Schedule.payload": _unparsed("payload_text"),
     "WebhookDelivery.url": _said("url"),
     "DeliveryTry.error": _said("error"),
+    "DeliveryTry.responseBody": _said("response_body"),
 }
 """By ``Type.field``, as clients see the names."""
 
