@@ -36,6 +36,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in long]
 
 
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """One of several processes tells the first what it could not test on."""
+    if hasattr(session.config, "workeroutput"):
+        session.config.workeroutput["not tested"] = session.config.stash[NOT_TESTED]
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object | None) -> None:
+    node.config.stash[NOT_TESTED].update(getattr(node, "workeroutput", {}).get("not tested", {}))
+
+
 def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> None:
     for label, remedy in config.stash[NOT_TESTED].items():
         terminalreporter.write_line(f"not tested: {label} ({remedy})", yellow=True)

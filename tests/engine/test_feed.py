@@ -256,7 +256,8 @@ async def test_those_who_replay_leave_connections_to_others(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Few pages are read at once, and a subscriber that leaves while one is read does not cut the reading off."""
-    await store.create_jobs([job() for _ in range(10)])
+    await store.create_jobs([job() for _ in range(11)])
+    first, _last = await store.reads.log_bounds()  # others may have used the log before
     listening = Listener(feed)
     await eventually(lambda: feed._position is not None)
     may_go_on = asyncio.Event()
@@ -270,7 +271,7 @@ async def test_those_who_replay_leave_connections_to_others(
         return await read_page(cursor, floor)
 
     monkeypatch.setattr(feed, "_page", held)
-    listeners = [Listener(feed, after="0") for _ in range(5)]
+    listeners = [Listener(feed, after=str(first)) for _ in range(5)]
     await eventually(lambda: len(reading) == engine.feed.REPLAYS)
     leaving, *staying = listeners
     await leaving.stop()

@@ -46,7 +46,11 @@ def test_the_first_key_encrypts_and_all_decrypt() -> None:
         SecretBox(OLD).decrypt(fresh)
 
 
-@pytest.mark.parametrize("keys", ["", "abc", f"{OLD},", f"{OLD},{base64.b64encode(b'short').decode()}", "é" * 44])
+@pytest.mark.parametrize(
+    "keys",
+    ["", "abc", f"{OLD},", f"{OLD},{base64.b64encode(b'short').decode()}", "é" * 44],
+    ids=["none", "no base64", "an empty second", "a short second", "no ASCII"],
+)
 def test_a_malformed_key_is_refused_by_its_place_and_not_shown(keys: str) -> None:
     place = 1 + keys.count(",")
     with pytest.raises(ConfigurationError, match=f"SIGNALBOX_SECRET_KEY: key {place} is not") as refusal:
