@@ -44,6 +44,13 @@ class ServerFacts:
     can_limit_silence: bool = False
 
 
+def _was_hung_up_on(connection: aiomysql.Connection) -> bool:
+    """Whether the server has ended an idle connection. MySQL says why before it does, so the pool, which looks for the
+    end of the stream alone, does not see it: nobody has read those words."""
+    reader = connection._reader
+    return bool(reader is None or reader.at_eof() or reader._buffer)
+
+
 class GuardedConnection:
     """``async with`` it to hold one pooled connection."""
 
@@ -61,6 +68,10 @@ class GuardedConnection:
         try:
             async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
                 self._connection = await self._client.pool.acquire()
+                while _was_hung_up_on(self._connection):
+                    self._connection.close()
+                    self._client.release(self._connection)
+                    self._connection = await self._client.pool.acquire()
         except BaseException:
             slots.release()
             raise

@@ -261,6 +261,7 @@ async def test_connections_that_were_idle_for_too_long(
     job = await create(store)
     if not store.database.client.server.can_limit_silence:
         await eventually(lambda: connections.count() == 0, timeout_seconds=10)
+        await asyncio.sleep(0.2)  # until it has arrived that they are gone
     assert await store.reads.job(job.id) == job
 
 

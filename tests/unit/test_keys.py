@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -19,6 +20,13 @@ from server.keys import ANYONE, ApiKey, Keys, parse_lines, parse_list
 from server.settings import Settings, read_settings
 
 ONE, OTHER = "one-key-of-24-characters", "another-key:with-a-colon"
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in os.environ:
+        if name.startswith("SIGNALBOX_"):
+            monkeypatch.delenv(name)
 
 
 def test_a_list() -> None:
