@@ -95,7 +95,7 @@ class DeliveryWrites:
         """The endpoints that something is due for, the longest due first."""
         first = (
             f"SELECT next_try_at FROM {self._due_of_endpoint} WHERE endpoint_id={{}} AND status='PENDING' "
-            "ORDER BY endpoint_id, status, next_try_at LIMIT 1"  # or MySQL sorts all that waits for an endpoint
+            "ORDER BY endpoint_id, next_try_at LIMIT 1"  # or MySQL sorts all that waits for an endpoint
         )
         rows = await unit.transaction.fetch(
             f"SELECT id, ({first.format('webhook_endpoint.id')}) FROM {self._endpoints} WHERE id > 0 "
