@@ -79,7 +79,7 @@ class Subscriber:
         while True:
             try:
                 await self._connect(changes, faults)
-            except (aiohttp.ClientError, ConnectionError, TimeoutError) as error:
+            except (aiohttp.ClientError, aiohttp.WSMessageTypeError, ConnectionError, TimeoutError) as error:
                 self.ends[type(error).__name__] += 1
                 await asyncio.sleep(RETRY_SECONDS)
 
