@@ -35,7 +35,7 @@ test: .venv/.synced-dev
 
 # Other makers' audits and clients, and the rules of the protocols, against a real server; tables of what was found.
 audits: .venv/.synced-dev
-	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest -m clients tests/clients $(ARGS)
+	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest -m "clients or rules" tests/clients $(ARGS)
 
 # Subscribers that lose their connection again and again, on two servers and MariaDB, compared with the log at the end.
 SECONDS ?= 60

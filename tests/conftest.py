@@ -18,7 +18,7 @@ from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
-LONG_RUNS = ("faults", "fuzz", "resume")
+LONG_RUNS = ("faults", "fuzz", "resume", "rules")
 
 
 def pytest_configure(config: pytest.Config) -> None:

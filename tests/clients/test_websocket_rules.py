@@ -11,7 +11,7 @@ import pytest
 from processes import ServerProcess
 from rules import IDLE, INIT, NEXT, RULES, Rule, play, subscribe
 
-pytestmark = pytest.mark.clients
+pytestmark = [pytest.mark.clients, pytest.mark.rules]
 TITLE = "websocket rules"
 AT_ONCE = 20
 
