@@ -33,10 +33,9 @@ LOOK_BACK = 1000
 REPLAYS = 3
 """So many pages are read at once; the others of the pool's connections are for those who change something."""
 STEP = 20
-"""After so many replayed events everyone else gets a turn: each costs its reader up to 0.1 ms."""
+"""After so many replayed events everyone else gets a turn: each is work for its reader."""
 
-
-T = TypeVar("T")
+Read = TypeVar("Read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +154,7 @@ class Feed(Service):
         events = [event for event in await self._reads.events_after(cursor, PAGE) if event.seq <= floor]
         return (events[-1].seq, await self._reads.changes(events)) if events else (floor, [])
 
-    async def _undisturbed(self, read: Callable[[], Awaitable[T]]) -> T:
+    async def _undisturbed(self, read: Callable[[], Awaitable[Read]]) -> Read:
         """Read on behalf of a subscriber. One that leaves meanwhile does not cost a connection to the database, which
         would have to be closed with half an answer in it."""
         await self._replays.acquire()

@@ -32,6 +32,7 @@ Key = Annotated[
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON, with payloads and results as they are stored.")]
+SomeIds = Annotated[list[str] | None, typer.Argument(metavar="ID", show_default=False)]
 Statuses = Annotated[
     list[Status] | None, typer.Option("--status", case_sensitive=False, help="May be given several times.")
 ]
