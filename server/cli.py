@@ -9,7 +9,7 @@ import ipaddress
 import signal
 import sys
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from typing import Annotated, Any, Literal, NoReturn
 
 import structlog
@@ -169,6 +169,12 @@ class Server(uvicorn.Server):
         await self._app.state.end_streams()
         await super().shutdown(sockets=sockets)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        with super().capture_signals():
+            yield
+        _let_it_end()
+
     def handle_exit(self, sig: int, frame: Any) -> None:
         # Not uvicorn's own: that one raises the signal once more at the end, and the exit code would not be 0.
         if self.should_exit and self._application.worker is not None:
@@ -230,6 +236,15 @@ async def _work(application: Application) -> None:
     )
     await stop.wait()
     await application.stop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(each)
+    _let_it_end()
+
+
+def _let_it_end() -> None:
+    """All is done but for the interpreter's own end: who asks for that once more does not change the exit code."""
+    for each in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(each, signal.SIG_IGN)
 
 
 @cli.command()

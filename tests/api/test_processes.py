@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import signal
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -70,6 +72,21 @@ async def test_a_second_signal_ends_the_grace(command: str, launch: Launch, api_
     assert await asyncio.to_thread(process.wait, 10) == 0
     if command == "worker":
         assert (await api_of(server).job(job_id))["status"] == "QUEUED"
+
+
+@pytest.mark.parametrize("command", ["serve", "worker"])
+async def test_any_number_of_signals_end_it_once(command: str, launch: Launch) -> None:
+    """Also those that come when all is done and the interpreter is about to end."""
+    process = launch(*(("serve", "--port", "0") if command == "serve" else ("worker",)))
+
+    def signal_until_it_ends() -> int:
+        while process.is_running:
+            with contextlib.suppress(ProcessLookupError):
+                process.signal(signal.SIGTERM)
+            time.sleep(0.002)
+        return process.wait(10)
+
+    assert await asyncio.to_thread(signal_until_it_ends) == 0
 
 
 async def test_a_task_in_a_thread_does_not_hold_up_the_end(launch: Launch, api_of: Any, tmp_path: Path) -> None:

@@ -286,10 +286,13 @@ async def test_the_keyboard_alone(visitor: Visitor) -> None:
     await expect(page.get_by_role("dialog")).to_have_count(0)
     await expect(row(page, "1")).to_contain_text("Completed")
     await page.keyboard.press("/")
-    await page.keyboard.type("simul")
+    async with page.expect_response(lambda response: '"simul"' in (response.request.post_data or "")):
+        await page.keyboard.type("simul")  # the rows are new ones once the answer is there
     await expect(page).to_have_url(re.compile("q=simul"))
     await page.keyboard.press("Escape")
+    await expect(row(page, "1")).to_contain_text("Completed")
     await page.keyboard.press("j")
+    await expect(row(page, "1").get_by_role("link").first).to_be_focused()
     await page.keyboard.press("r")
     await expect(page.get_by_text("Job 1 is queued again.")).to_be_visible()
     await page.keyboard.press("Enter")
