@@ -60,6 +60,7 @@ class ServerProcess:
         self.was_killed = False
         self._arrived = threading.Condition()
         self._ended = False
+        self._spawned_at = 0
         self._process: subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self.ready: dict[str, Any] = {}
@@ -71,12 +72,15 @@ class ServerProcess:
         return self
 
     def await_ready(self) -> None:
-        """Wait until it says that it is ready."""
-        self.ready = self.wait_for(READY_EVENTS[self.arguments[0]], timeout_seconds=START_SECONDS)
+        """Wait until it says that it is ready, and not only the one before it has said so."""
+        event = READY_EVENTS[self.arguments[0]]
+        self.ready = self.wait_for(event, since=self._spawned_at, timeout_seconds=START_SECONDS)
 
     def spawn(self) -> Self:
         """Start it, and wait for nothing."""
         self.folder.mkdir(parents=True, exist_ok=True)
+        self._spawned_at = len(self.lines)
+        self.was_killed = False
         self._process = subprocess.Popen(
             [sys.executable, "-m", "server.cli", *self.arguments],
             cwd=self.folder,
