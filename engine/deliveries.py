@@ -147,7 +147,12 @@ class Deliveries(Service):
             try:
                 with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
                     response = await self._client.request(
-                        "POST", target.url, headers=fields, body=delivery.body, timeout_seconds=TIMEOUT_SECONDS
+                        "POST",
+                        target.url,
+                        headers=fields,
+                        body=delivery.body,
+                        timeout_seconds=TIMEOUT_SECONDS,
+                        is_repeatable=True,
                     )
             except HttpError as failure:
                 error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]

@@ -8,6 +8,7 @@ when they were dialled. Redirects are handed back, not followed; proxies of the 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import io
 import re
 import socket
@@ -28,6 +29,10 @@ from engine.errors import ConfigurationError
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
 LARGE_BODY_BYTES = 1 << 20
+IDLE_SECONDS = 1.5
+"""How long an unused connection is kept: many servers close theirs after 2 to 5 s, and a request that crosses such a
+close is lost."""
+MAX_STALE_CONNECTIONS = 3
 FRAMING_HEADERS = frozenset({"connection", "content-length", "transfer-encoding", "upgrade"})
 NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 
@@ -82,6 +87,10 @@ class _Dial:
 _dial: ContextVar[_Dial] = ContextVar("_dial")
 
 
+class _StaleConnection(Exception):
+    """The other side closed a kept connection while a request went into it."""
+
+
 class HttpClient:
     """Sends requests to public addresses, and to those that are allowed.
 
@@ -111,6 +120,7 @@ class HttpClient:
             connector=aiohttp.TCPConnector(
                 socket_factory=self._make_socket,
                 resolver=ThreadedResolver(),
+                keepalive_timeout=IDLE_SECONDS,
                 limit=0,  # callers have limits of their own: here, a slow URL would hold up another on its host
             ),
             timeout=aiohttp.ClientTimeout(total=None),  # `request` has its own; aiohttp's rounds up to whole seconds
@@ -136,12 +146,15 @@ class HttpClient:
         headers: Mapping[str, str] = NO_HEADERS,
         body: bytes | None = None,
         timeout_seconds: float | None = None,
+        is_repeatable: bool = False,
     ) -> HttpResponse:
         """Send one request and read the answer, whatever its status.
 
         Args:
             headers: go over the client's own.
             timeout_seconds: for this exchange, instead of the client's.
+            is_repeatable: the receiver knows a request that it has had before. One that went into a kept connection,
+                which the other side was just closing, is then sent again through a new one.
 
         Raises:
             HttpError: there is no answer.
@@ -159,6 +172,9 @@ class HttpClient:
         limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
             async with asyncio.timeout(limit):
+                for _ in range(MAX_STALE_CONNECTIONS if is_repeatable else 0):
+                    with contextlib.suppress(_StaleConnection):
+                        return await self._exchange_if_open(self._session, dial, method, target, headers, body)
                 return await self._exchange(self._session, method, target, headers, body)
         except TimeoutError:
             raise HttpError(HttpErrorCode.TIMEOUT, f"{host} did not answer in full within {limit:g} s.") from None
@@ -175,6 +191,24 @@ class HttpClient:
             raise HttpError(HttpErrorCode.UNREACHABLE, _unreachable(host, error)) from error
         finally:
             _dial.reset(token)
+
+    async def _exchange_if_open(
+        self,
+        session: aiohttp.ClientSession,
+        dial: _Dial,
+        method: str,
+        url: URL,
+        headers: Mapping[str, str],
+        body: bytes | None,
+    ) -> HttpResponse:
+        try:
+            return await self._exchange(session, method, url, headers, body)
+        except aiohttp.ClientConnectorError:
+            raise
+        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+            if dial.has_dialled:
+                raise
+            raise _StaleConnection from error
 
     async def _exchange(
         self, session: aiohttp.ClientSession, method: str, url: URL, headers: Mapping[str, str], body: bytes | None

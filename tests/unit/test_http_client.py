@@ -549,3 +549,68 @@ def self_signed_certificate(folder: Path) -> Path:
         + certificate.public_bytes(serialization.Encoding.PEM)
     )
     return file
+
+
+class ClosesOldConnections:
+    """Answers the first request of a connection; the second is read, and its connection closed without a word."""
+
+    def __init__(self) -> None:
+        self.requests: list[int] = []
+        """How many each connection brought."""
+
+    async def connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(self.requests)
+        self.requests.append(0)
+        try:
+            while head := await reader.readuntil(b"\r\n\r\n"):
+                await reader.readexactly(int(head.lower().partition(b"content-length:")[2].split()[0]))
+                self.requests[number] += 1
+                if self.requests[number] == 2:
+                    break
+                writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
+        except (asyncio.IncompleteReadError, OSError):
+            pass
+        finally:
+            writer.close()
+
+
+@pytest.fixture
+async def closing() -> AsyncIterator[tuple[ClosesOldConnections, str]]:
+    found = ClosesOldConnections()
+    server = await asyncio.start_server(found.connected, "127.0.0.1", 0)
+    yield found, f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    server.close()
+
+
+async def test_what_may_be_repeated_outlives_a_connection_that_was_just_closed(
+    client: HttpClient, closing: tuple[ClosesOldConnections, str]
+) -> None:
+    found, url = closing
+    for _ in range(3):
+        assert (await client.request("POST", url, body=b"x", is_repeatable=True)).status == 200
+    assert found.requests == [2, 2, 1]
+
+
+async def test_other_requests_are_not_sent_twice(client: HttpClient, closing: tuple[ClosesOldConnections, str]) -> None:
+    found, url = closing
+    await client.request("POST", url, body=b"x")
+    with pytest.raises(HttpError) as failure:
+        await client.request("POST", url, body=b"x")
+    assert failure.value.code is HttpErrorCode.UNREACHABLE
+    assert found.requests == [2]
+
+
+async def test_one_that_never_answers_is_asked_once(client: HttpClient) -> None:
+    asked = 0
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal asked
+        asked += 1
+        await reader.readuntil(b"\r\n\r\n")
+        writer.close()
+
+    async with await asyncio.start_server(connected, "127.0.0.1", 0) as server:
+        url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+        with pytest.raises(HttpError):
+            await client.request("POST", url, body=b"x", is_repeatable=True)
+    assert asked == 1
