@@ -35,20 +35,20 @@ test: .venv/.synced-dev
 
 # Other makers' audits and clients, and the rules of the protocols, against a real server; tables of what was found.
 audits: .venv/.synced-dev
-	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest -m "clients or rules" tests/clients $(ARGS)
+	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest --timeout 0 -m "clients or rules" tests/clients $(ARGS)
 
 # Subscribers that lose their connection again and again, on two servers and MariaDB, compared with the log at the end.
 SECONDS ?= 60
 SUBSCRIBERS ?= 50
 resume: .venv/.synced-dev
 	SIGNALBOX_TEST_RESUME_SECONDS=$(SECONDS) SIGNALBOX_TEST_RESUME_JOBS=$(or $(RESUME_JOBS),20000) \
-	SIGNALBOX_TEST_RESUME_SUBSCRIBERS=$(SUBSCRIBERS) $(BIN)/pytest -m resume tests/clients $(ARGS)
+	SIGNALBOX_TEST_RESUME_SUBSCRIBERS=$(SUBSCRIBERS) $(BIN)/pytest --timeout 0 -m resume tests/clients $(ARGS)
 
 # COUNT broken requests and frames that follow from SEED, to a real server.
 COUNT ?= 100000
 SEED ?= 1
 fuzz: .venv/.synced-dev
-	SIGNALBOX_TEST_FUZZ_COUNT=$(COUNT) SIGNALBOX_TEST_FUZZ_SEED=$(SEED) $(BIN)/pytest -s -m fuzz tests/fuzz $(ARGS)
+	SIGNALBOX_TEST_FUZZ_COUNT=$(COUNT) SIGNALBOX_TEST_FUZZ_SEED=$(SEED) $(BIN)/pytest --timeout 0 -s -m fuzz tests/fuzz $(ARGS)
 
 # Schemathesis for 5 minutes against the server at URL, whose database is full of rubbish afterwards. It runs from an
 # environment of its own that uv keeps: what it needs is no part of ours.
@@ -63,7 +63,7 @@ SEEDS ?= 3
 JOBS ?= 1500
 PROCESSES ?= $(shell nproc 2>/dev/null || echo 2)
 faults: .venv/.synced-dev
-	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
+	SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest --timeout 0 -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

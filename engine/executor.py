@@ -22,6 +22,7 @@ from engine.payload import encode_json
 from engine.records import ClaimedJob, ErrorRecord, Finish
 from engine.registry import PermanentError, Reporter, Task, TaskContext, TaskRegistry
 from engine.task_logging import running
+from engine.time_limits import TimeLimits
 
 INTERRUPT_GRACE_SECONDS = 10.0
 """How long an attempt that was told to stop may take to do so."""
@@ -50,6 +51,7 @@ class Attempts:
         self._registry = registry
         self._reporter = reporter
         self._threads = threads
+        self._limits = TimeLimits()
         self.abandoned_threads = 0
 
     async def run(self, job: ClaimedJob) -> Finish:
@@ -66,12 +68,12 @@ class Attempts:
         running.set(context)
         context.scheduled_for = job.scheduled_for
         try:
-            async with asyncio.timeout(job.timeout_seconds) as limit:
+            with self._limits.of(job.timeout_seconds) as limit:
                 result = await self._call(task, context, arguments)
         except PermanentError as error:
             return Finish.failed(job, _record(error, error.code))
         except TimeoutError as error:
-            if limit.expired():
+            if limit.is_expired:
                 return timed_out(job)
             return _retried_or_failed(job, _record(error))
         except asyncio.CancelledError as error:

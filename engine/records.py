@@ -169,7 +169,7 @@ class ClaimedJob:
     traceparent: str | None = None
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False)
 class Finish:
     """How an attempt ended; made by the named constructors alone."""
 

@@ -19,7 +19,6 @@ import os
 import socket
 from collections import deque
 from collections.abc import Collection
-from typing import Any
 
 import structlog
 
@@ -86,7 +85,9 @@ class Worker(Service):
         self._store = store
         self._registry = registry
         self._attempts = Attempts(registry, Said(self), DaemonThreads("task"))
-        self._reports: set[asyncio.Future[Any]] = set()
+        self._logging: set[asyncio.Future[None]] = set()
+        self._unreported: set[Report] = set()
+        self._all_reported: asyncio.Event | None = None
         self._buffer: deque[ClaimedJob] = deque()
         self._running: dict[int, Run] = {}
         self._held: dict[int, ClaimedJob] = {}
@@ -281,28 +282,31 @@ class Worker(Service):
         if settled is None:
             self._submit(finish)
             return
-        self._reports.add(settled)
+        self._logging.add(settled)
         settled.add_done_callback(functools.partial(self._logged, finish))
 
     def _logged(self, finish: Finish, settled: asyncio.Future[None]) -> None:
-        self._reports.discard(settled)
+        self._logging.discard(settled)
         self._submit(finish)
 
     def _submit(self, finish: Finish) -> None:
-        report = self._store.report(finish)
-        self._reports.add(report)
-        report.add_done_callback(functools.partial(self._handed_in, finish))
+        report = Report(self, finish)
+        self._unreported.add(report)
+        self._store.report(finish, report)
 
-    def _handed_in(self, finish: Finish, report: asyncio.Future[bool]) -> None:
-        self._reports.discard(report)
-        job = finish.job
+    def answered(self, report: Report, is_accepted: bool, error: Exception | None) -> None:
+        """The store has taken a report, or cannot."""
+        self._unreported.discard(report)
+        if not self._unreported and self._all_reported is not None:
+            self._all_reported.set()
+        job = report.finish.job
         self._forget(job)
-        if report.cancelled() or isinstance(report.exception(), Unavailable):
+        if isinstance(error, Unavailable):
             log.warning("worker.finish_unreported", job=job.id, attempt=job.attempt)
-        elif (error := report.exception()) is not None:
+        elif error is not None:
             log.error("worker.finish_failed", job=job.id, attempt=job.attempt, exc_info=error)
-        elif not report.result():
-            log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=finish.to.value)
+        elif not is_accepted:
+            log.warning("worker.finish_refused", job=job.id, attempt=job.attempt, outcome=report.finish.to.value)
 
     def _forget(self, job: ClaimedJob) -> None:
         """Hold this claim no more. There may be a later one of the same job: a rescued job can come back here."""
@@ -311,8 +315,12 @@ class Worker(Service):
 
     async def _settle_reports(self) -> None:
         """Wait for the reports under way."""
-        while self._reports:
-            await asyncio.wait(list(self._reports))
+        while self._logging or self._unreported:
+            if self._logging:
+                await asyncio.wait(list(self._logging))
+            if self._unreported:
+                self._all_reported = asyncio.Event()
+                await self._all_reported.wait()
 
     async def _release_buffer(self) -> None:
         waiting, self._buffer = self._buffer, deque()
@@ -373,6 +381,32 @@ class Worker(Service):
                 self._buffer.remove(job)
                 return job
         return None
+
+
+class Report:
+    """A report under way: what the store answers goes to the worker at once. A future would hand it to the loop, which
+    costs as much as the rest of a report."""
+
+    __slots__ = ("_is_done", "_worker", "finish")
+
+    def __init__(self, worker: Worker, finish: Finish) -> None:
+        self.finish = finish
+        self._worker = worker
+        self._is_done = False
+
+    def done(self) -> bool:
+        return self._is_done
+
+    def cancelled(self) -> bool:
+        return False
+
+    def set_result(self, is_accepted: bool, /) -> None:
+        self._is_done = True
+        self._worker.answered(self, is_accepted, None)
+
+    def set_exception(self, error: Exception, /) -> None:
+        self._is_done = True
+        self._worker.answered(self, False, error)
 
 
 class Said:

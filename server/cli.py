@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import gc
 import ipaddress
 import signal
 import sys
@@ -22,7 +21,7 @@ from engine.errors import ConfigurationError, Unavailable
 from engine.worker import LEASE_SECONDS
 from resolvers.redaction import Redactor
 from resolvers.root import sdl
-from server import STARTED
+from server import STARTED, interpreter
 from server.app import build_app
 from server.banner import Banner, is_wanted
 from server.client.commands import jobs
@@ -140,7 +139,7 @@ class Server(uvicorn.Server):
         await super().startup(sockets=sockets)
         if not self.started:
             return
-        spare_the_collector()
+        interpreter.tune()
         application = self._application
         ports = [each.getsockname()[1] for server in self.servers for each in server.sockets]
         url = f"http://{self.config.host}:{ports[0]}{application.settings.root_path}"
@@ -207,13 +206,6 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-def spare_the_collector() -> None:
-    """What was made at the start stays: a full collection would look at all of it, and everything waits meanwhile."""
-    gc.collect()
-    gc.freeze()
-    gc.set_threshold(20_000, 20, 20)
-
-
 async def _work(application: Application) -> None:
     stop = asyncio.Event()
 
@@ -226,7 +218,7 @@ async def _work(application: Application) -> None:
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told_to_stop)
     await application.start()
-    spare_the_collector()
+    interpreter.tune()
     log.info(
         "worker.ready",
         version=VERSION,

@@ -67,7 +67,8 @@ class WorkerWrites:
     def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
-        self._claimable = f"{database.packed(CLAIM_COLUMNS)} FROM jobs{database.by_index('jobs_claim')}"
+        self._claim_columns = database.packed(CLAIM_COLUMNS)
+        self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_run_at = f"jobs{database.by_index('jobs_status_run_at')}"
@@ -81,9 +82,9 @@ class WorkerWrites:
         if limit <= 0:
             return []
         transaction = unit.transaction
-        rows = await transaction.fetch(
-            f"SELECT {self._claimable} WHERE status='QUEUED' ORDER BY priority, id "
-            f"LIMIT {limit}{transaction.skip_locked}"
+        rows = await transaction.fetch_many(
+            self._claim_columns,
+            f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id LIMIT {limit}{transaction.skip_locked}",
         )
         if not rows:
             return []
@@ -140,40 +141,60 @@ class WorkerWrites:
 
     async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
         """Whether each was accepted: False when the job is no longer this claim's."""
+        completed = [each for each in requests if each.to is JobStatus.COMPLETED]
+        accepted: set[Finish] = set()
+        if len({each.job.id for each in requests}) == len(requests) and await self._complete_all(unit, completed):
+            accepted.update(completed)
+        accepted.update(await self._finish_one_by_one(unit, [each for each in requests if each not in accepted]))
+        return [each in accepted for each in requests]
+
+    async def _complete_all(self, unit: Unit, finishes: Sequence[Finish]) -> bool:
+        """Complete these jobs, if all of them are still their claim's: then nothing has to be read."""
+        if not finishes:
+            return False
         transaction = unit.transaction
-        rows = await transaction.fetch(
-            f"SELECT id, claim_token, cancel_requested_at FROM {self._by_id} "
-            f"WHERE id IN ({id_list(each.job.id for each in requests)}) AND status='RUNNING'{transaction.for_update}"
+        await transaction.execute("SAVEPOINT completion")
+        if await transaction.complete(finishes) != len(finishes):
+            await transaction.execute("ROLLBACK TO SAVEPOINT completion")
+            return False
+        for finish in finishes:
+            self._ended(unit, finish)
+        await touch_tags(unit, [each.job.id for each in finishes if each.job.has_tags], run_at=True)
+        return True
+
+    async def _finish_one_by_one(self, unit: Unit, requests: Sequence[Finish]) -> list[Finish]:
+        """Those of ``requests`` that were accepted."""
+        if not requests:
+            return []
+        transaction = unit.transaction
+        rows = await transaction.fetch_many(
+            "id, claim_token, cancel_requested_at",
+            f"FROM {self._by_id} WHERE id IN ({id_list(each.job.id for each in requests)}) AND status='RUNNING'"
+            f"{transaction.for_update}",
         )
         holders: dict[int, int] = {row[0]: row[1] for row in rows}
         to_cancel = {row[0] for row in rows if row[2] is not None}
-        accepted: dict[int, Finish] = {}
-        answers = []
+        accepted = []
         for finish in requests:
-            is_owner = holders.get(finish.job.id) == finish.job.claim_token and finish.job.id not in accepted
-            answers.append(is_owner)
-            if is_owner:
-                is_cancelled = finish.job.id in to_cancel and finish.to is not JobStatus.COMPLETED
-                accepted[finish.job.id] = replace(finish, to=JobStatus.CANCELLED) if is_cancelled else finish
-        completed = [(each.job.id, each.result_text) for each in accepted.values() if each.to is JobStatus.COMPLETED]
+            if holders.get(finish.job.id) == finish.job.claim_token:
+                del holders[finish.job.id]
+                accepted.append(finish)
+        completed = [each for each in accepted if each.to is JobStatus.COMPLETED]
         if completed:
             await transaction.complete(completed)
-        for finish in accepted.values():
-            run_at = None
-            if finish.to is not JobStatus.COMPLETED:
-                run_at = await self._end_otherwise(unit, finish)
-            unit.changed(
-                finish.job.id,
-                JobStatus.RUNNING,
-                finish.to,
-                finish.job.attempt,
-                run_at=run_at,
-                error=finish.error,
-                job=finish.job,
-            )
-        tagged = [each.job.id for each in accepted.values() if each.job.has_tags]
-        await touch_tags(unit, tagged, run_at=True)
-        return answers
+        for finish in accepted:
+            if finish.to is JobStatus.COMPLETED:
+                self._ended(unit, finish)
+            else:
+                is_cancelled = finish.job.id in to_cancel
+                ending = replace(finish, to=JobStatus.CANCELLED) if is_cancelled else finish
+                self._ended(unit, ending, await self._end_otherwise(unit, ending))
+        await touch_tags(unit, [each.job.id for each in accepted if each.job.has_tags], run_at=True)
+        return accepted
+
+    def _ended(self, unit: Unit, finish: Finish, run_at: str | None = None) -> None:
+        job = finish.job
+        unit.changed(job.id, JobStatus.RUNNING, finish.to, job.attempt, run_at=run_at, error=finish.error, job=job)
 
     async def _end_otherwise(self, unit: Unit, finish: Finish) -> str | None:
         changes = [

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from engine.errors import Unavailable
+from engine.records import Finish
 from models.connection import DatabaseURL
 
 Row = tuple[Any, ...]
@@ -50,6 +51,10 @@ class Transaction(ABC):
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
         """The rows that ``sql`` yields."""
 
+    async def fetch_many(self, columns: str, source: str) -> list[Sequence[Any]]:
+        """The rows of ``SELECT columns source``, for hundreds of them; the columns are numbers and text."""
+        return list(await self.fetch(f"SELECT {columns} {source}"))
+
     @abstractmethod
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         """Run ``sql``; the number of rows it changed."""
@@ -59,8 +64,8 @@ class Transaction(ABC):
         """Insert ``rows``; their generated keys, in order."""
 
     @abstractmethod
-    async def complete(self, rows: Sequence[tuple[int, str | None]]) -> int:
-        """Mark each (job id, result) COMPLETED that is RUNNING; how many were."""
+    async def complete(self, finishes: Sequence[Finish]) -> int:
+        """Mark each job COMPLETED that is RUNNING under its claim, with its result; how many were."""
 
 
 class Database(ABC):

@@ -19,7 +19,7 @@ import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Protocol
 
 import structlog
 
@@ -30,8 +30,6 @@ from engine.store.database import Collision, CommitUnknown, Database, Transactio
 from engine.tracing import span
 
 log = structlog.get_logger("signalbox.store")
-
-Result = TypeVar("Result")
 
 MAX_WEIGHT = 1000
 MAX_COLLISIONS = 20
@@ -52,13 +50,22 @@ Handler = Callable[[Any, Sequence[Any]], Awaitable[Sequence[Any]]]
 """Given the unit of work and the requests of one kind: a result, or an error, for each."""
 
 
+class Answer(Protocol):
+    """Where the answer to an operation goes: a future, or what its caller has instead of one."""
+
+    def done(self) -> bool: ...
+    def cancelled(self) -> bool: ...
+    def set_result(self, result: Any, /) -> None: ...
+    def set_exception(self, error: Exception, /) -> None: ...
+
+
 @dataclass(slots=True, eq=False)
-class Operation(Generic[Result]):
+class Operation:
     handler: Handler
     request: Any
     weight: int
     deadline: float | None
-    future: asyncio.Future[Result]
+    answer: Answer
 
 
 class Lane:
@@ -89,7 +96,7 @@ class Lane:
         self._settle = settle
         self._was_committed = was_committed
         self._committed = committed
-        self._waiting: deque[Operation[Any]] = deque()
+        self._waiting: deque[Operation] = deque()
         self._arrived = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._closing = False
@@ -127,13 +134,17 @@ class Lane:
             patience_seconds: how long an unreachable database is waited for; None for ever.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-        if self._closing or self._task is None:
-            future.set_exception(Unavailable("The server is stopping; nothing was changed."))
-            return future
         deadline = None if patience_seconds is None else self._clock.monotonic() + patience_seconds
-        self._waiting.append(Operation(handler, request, weight, deadline, future))
-        self._arrived.set()
+        self.put(Operation(handler, request, weight, deadline, future))
         return future
+
+    def put(self, operation: Operation) -> None:
+        """``submit``, for callers that bring their own place for the answer."""
+        if self._closing or self._task is None:
+            operation.answer.set_exception(Unavailable("The server is stopping; nothing was changed."))
+            return
+        self._waiting.append(operation)
+        self._arrived.set()
 
     async def _run(self) -> None:
         while True:
@@ -186,17 +197,17 @@ class Lane:
         self._committing.discard(commit)
         self._arrived.set()
 
-    def _take(self) -> list[Operation[Any]]:
-        batch: list[Operation[Any]] = []
+    def _take(self) -> list[Operation]:
+        batch: list[Operation] = []
         weight = 0
         while self._waiting and (not batch or weight + self._waiting[0].weight <= MAX_WEIGHT):
             operation = self._waiting.popleft()
-            if not operation.future.cancelled():
+            if not operation.answer.cancelled():
                 batch.append(operation)
                 weight += operation.weight
         return batch
 
-    async def _commit(self, batch: list[Operation[Any]]) -> None:
+    async def _commit(self, batch: list[Operation]) -> None:
         collisions = outages = 0
         while batch:
             try:
@@ -233,17 +244,17 @@ class Lane:
                     _settle_future(operation, result)
                 return
 
-    def _still_patient(self, batch: list[Operation[Any]], error: Unavailable) -> list[Operation[Any]]:
+    def _still_patient(self, batch: list[Operation], error: Unavailable) -> list[Operation]:
         now = self._clock.monotonic()
         patient = [
             each
             for each in batch
-            if not self._closing and not each.future.done() and (each.deadline is None or each.deadline > now)
+            if not self._closing and not each.answer.done() and (each.deadline is None or each.deadline > now)
         ]
         _fail([each for each in batch if each not in patient], error)
         return patient
 
-    async def _attempt(self, batch: list[Operation[Any]]) -> list[Any]:
+    async def _attempt(self, batch: list[Operation]) -> list[Any]:
         kinds: dict[Handler, list[int]] = {}
         for index, operation in enumerate(batch):
             kinds.setdefault(operation.handler, []).append(index)
@@ -267,7 +278,7 @@ class Lane:
         self._committed(unit)
         return results
 
-    async def _is_in_the_log(self, unit: Any, batch: Sequence[Operation[Any]]) -> bool:
+    async def _is_in_the_log(self, unit: Any, batch: Sequence[Operation]) -> bool:
         """Whether ``unit`` was committed. Callers who cannot wait for that are told that it is not known."""
         pause = 0.05
         while True:
@@ -283,16 +294,16 @@ class Lane:
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
 
-def _settle_future(operation: Operation[Any], result: Any) -> None:
-    if operation.future.done():
+def _settle_future(operation: Operation, result: Any) -> None:
+    if operation.answer.done():
         return
     if isinstance(result, SignalboxError):
-        operation.future.set_exception(result)
+        operation.answer.set_exception(result)
     else:
-        operation.future.set_result(result)
+        operation.answer.set_result(result)
 
 
-def _fail(batch: Sequence[Operation[Any]], error: Exception) -> None:
+def _fail(batch: Sequence[Operation], error: Exception) -> None:
     for operation in batch:
-        if not operation.future.done():
-            operation.future.set_exception(error)
+        if not operation.answer.done():
+            operation.answer.set_exception(error)

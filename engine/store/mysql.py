@@ -21,6 +21,7 @@ from tortoise.context import TortoiseContext
 from tortoise.exceptions import DBConnectionError
 
 from engine.errors import Unavailable
+from engine.records import Finish
 from engine.store.database import Collision, CommitUnknown, Database, Row, Transaction, from_text
 from models.backends.mysql import GuardedMySQLClient
 from models.connection import STATEMENT_SLOTS, DatabaseURL, tortoise_config
@@ -114,26 +115,37 @@ class MySQLTransaction(Transaction):
                 values, size = [], 0
         return ids
 
-    async def complete(self, rows: Sequence[tuple[int, str | None]]) -> int:
+    async def complete(self, finishes: Sequence[Finish]) -> int:
         changed = size = 0
-        ids: list[str] = []
+        chunk: list[Finish] = []
         results: list[str] = []
-        for index, (job_id, result) in enumerate(rows):
-            ids.append(str(job_id))
-            results.append(LITERALS[type(result)](result))
+        for index, finish in enumerate(finishes):
+            chunk.append(finish)
+            results.append(LITERALS[type(finish.result_text)](finish.result_text))
             size += len(results[-1])
-            if size > STATEMENT_CHARACTERS or len(ids) == INSERT_ROWS or index == len(rows) - 1:
-                changed += await self.execute(self._completion(",".join(ids), results))
-                ids, results, size = [], [], 0
+            if size > STATEMENT_CHARACTERS or len(chunk) == INSERT_ROWS or index == len(finishes) - 1:
+                changed += await self.execute(self._completion(chunk, results))
+                chunk, results, size = [], [], 0
         return changed
 
-    def _completion(self, ids: str, results: Sequence[str]) -> str:
+    def _completion(self, finishes: Sequence[Finish], results: Sequence[str]) -> str:
         """Each job's result by its place in the list: twice as fast as a join with a table of results."""
-        each = results[0] if len(set(results)) == 1 else f"ELT(FIELD(id,{ids}),{','.join(results)})"
+        ids = ",".join([str(each.job.id) for each in finishes])
+        result = results[0] if len(set(results)) == 1 else f"ELT(FIELD(id,{ids}),{','.join(results)})"
+        holders: dict[int, list[str]] = {}
+        for each in finishes:
+            holders.setdefault(each.job.claim_token, []).append(str(each.job.id))
+        if len(holders) == 1:
+            is_held = f"claim_token={finishes[0].job.claim_token}"
+        else:
+            is_held = " OR ".join(
+                [f"claim_token={token} AND id IN ({','.join(held)})" for token, held in holders.items()]
+            )
         return (
-            f"UPDATE jobs FORCE INDEX (PRIMARY) SET status='COMPLETED', result={each}, "
+            f"UPDATE jobs FORCE INDEX (PRIMARY) SET status='COMPLETED', result={result}, "
             "progress=IF(progress IS NULL, NULL, 1), claim_token=NULL, lease_until=NULL, "
-            f"updated_at='{self.now_text}', finished_at='{self.now_text}' WHERE id IN ({ids}) AND status='RUNNING'"
+            f"updated_at='{self.now_text}', finished_at='{self.now_text}' WHERE id IN ({ids}) AND status='RUNNING' "
+            f"AND ({is_held})"
         )
 
 

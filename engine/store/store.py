@@ -6,7 +6,6 @@ change does not hold up the claims. Reads go straight to the database.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 
@@ -32,7 +31,7 @@ from engine.store.deliveries import DeliveryWrites, DueRequest
 from engine.store.delivery_log import DeliveryLog
 from engine.store.endpoints import EndpointStore
 from engine.store.joblogs import LogAppend, LogSize, LogWrites
-from engine.store.lane import Lane
+from engine.store.lane import Answer, Lane, Operation
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
@@ -225,13 +224,15 @@ class Store:
         )
         return claimed
 
-    def report(self, finish: Finish) -> asyncio.Future[bool]:
-        """Report the end of an attempt; False when the claim was lost. Waits for the database as long as it takes."""
-        return self._workers_lane.submit(self._workers.finish, finish, patience_seconds=None)
+    def report(self, finish: Finish, answer: Answer) -> None:
+        """Report the end of an attempt; ``answer`` is told False when the claim was lost. It waits for the database as
+        long as that takes."""
+        self._workers_lane.put(Operation(self._workers.finish, finish, 1, None, answer))
 
     async def finish(self, finish: Finish) -> bool:
         """``report``, and wait for the answer."""
-        return await self.report(finish)
+        accepted: bool = await self._workers_lane.submit(self._workers.finish, finish, patience_seconds=None)
+        return accepted
 
     async def heartbeat(self, beat: Heartbeat) -> Pulse:
         pulse: Pulse = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)

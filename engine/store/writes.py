@@ -18,7 +18,7 @@ from engine import states
 from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
 from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
-from engine.store.database import Database, Row, to_text
+from engine.store.database import Database, to_text
 from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
@@ -347,7 +347,7 @@ async def touch_tags(unit: Unit, job_ids: Sequence[int], *, run_at: bool = False
     )
 
 
-def unpack(row: Row) -> Sequence[Any]:
+def unpack(row: Sequence[Any]) -> Sequence[Any]:
     """A job's columns, which travel as one value on MySQL."""
     return row[0].split("\x1f") if len(row) == 1 else row
 

@@ -19,9 +19,17 @@ class FakeClient:
         self.requests: list[tuple[str, dict[str, str], bytes]] = []
 
     async def request(
-        self, _method: str, url: str, *, headers: Mapping[str, str], body: bytes, timeout_seconds: float
+        self,
+        _method: str,
+        url: str,
+        *,
+        headers: Mapping[str, str],
+        body: bytes,
+        timeout_seconds: float,
+        is_repeatable: bool,
     ) -> HttpResponse:
         assert timeout_seconds > 0
+        assert is_repeatable  # receivers know a message by its webhook-id
         self.requests.append((url, dict(headers), body))
         answer = self._answers.pop(0)
         if isinstance(answer, HttpError):

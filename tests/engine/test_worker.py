@@ -13,6 +13,7 @@ from eventually import eventually
 from engine.errors import Unavailable
 from engine.promoter import Promoter
 from engine.records import Finish
+from engine.store.lane import Answer
 from engine.store.store import Store
 from engine.worker import Worker
 from models.enums import JobStatus
@@ -107,11 +108,10 @@ async def test_a_late_refusal_leaves_the_next_claim_of_the_same_job(
     store: Store, make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The job was rescued while its report waited, and this worker has claimed it again: the heart must know it."""
-    answers: list[asyncio.Future[bool]] = []
+    answers: list[Answer] = []
 
-    def report(_finish: Finish) -> asyncio.Future[bool]:
-        answers.append(asyncio.get_running_loop().create_future())
-        return answers[-1]
+    def report(_finish: Finish, answer: Answer) -> None:
+        answers.append(answer)
 
     monkeypatch.setattr(store, "report", report)
     worker = make_worker()
@@ -127,7 +127,6 @@ async def test_a_late_refusal_leaves_the_next_claim_of_the_same_job(
     await eventually(rescued)  # the heart may have renewed the lease in between
     await eventually(lambda: len(answers) == 2)
     answers[0].set_result(False)
-    await eventually(lambda: len(worker._reports) == 1)
     assert worker.held[job_id].attempt == 2
     answers[1].set_result(True)
     await eventually(lambda: not worker.held)
