@@ -43,10 +43,10 @@ log = structlog.get_logger("signalbox.worker")
 
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.5
-MAX_CLAIM = 500
+MAX_CLAIM = 1000
 """One claim takes at most so many: its rows are locked, and its transaction grows with it."""
-LONGEST_PREFETCH = 1000
-PREFETCH_SECONDS = 0.12
+LONGEST_PREFETCH = 2000
+PREFETCH_SECONDS = 0.25
 """At most so much work, at the present rate, is claimed ahead of the slots: it lasts for two transactions."""
 STOP_SECONDS = 5.0
 """How long interrupted attempts may take to stop when the process ends."""

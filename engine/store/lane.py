@@ -31,7 +31,7 @@ from engine.tracing import span
 
 log = structlog.get_logger("signalbox.store")
 
-MAX_WEIGHT = 1000
+MAX_WEIGHT = 2000
 MAX_COLLISIONS = 20
 WORTH_A_SECOND = 250
 """Rows that must be waiting before a second transaction is begun: small ones cost a fsync and gain nothing."""
