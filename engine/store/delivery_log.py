@@ -28,6 +28,7 @@ CHUNK = 500
 MAX_ID = 2**63 - 1
 MAX_MESSAGE_ID = 40
 DELIVERY_COLUMNS = ("id", "message_id", "event", "job_id", "endpoint_id", "url", "status", "next_try_at", "created_at")
+TRY_COLUMNS = ("id", "at", "duration_ms", "response_status", "error", "response_body")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +114,14 @@ class DeliveryLog:
 
     async def by_message_id(self, message_id: str) -> DeliveryRecord | None:
         """The delivery with this ``webhook-id``."""
-        found = await self._row(message_id)
-        return None if found is None else (await _records(self._database, [found]))[0]
+        found = await self._by_message_id(message_id)
+        return None if found is None else found[1]
 
-    async def _row(self, message_id: str) -> Row | None:
+    async def _by_message_id(self, message_id: str) -> tuple[int, DeliveryRecord] | None:
         if not (message_id.isascii() and len(message_id) <= MAX_MESSAGE_ID):
             return None
-        rows = await self._database.fetch(
-            f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery WHERE message_id=%s", [message_id]
-        )
-        return rows[0] if rows else None
+        found = await _records(self._database, "", "delivery.message_id=%s", [message_id])
+        return next(iter(found.items()), None)
 
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
         """One page of a list, newest first.
@@ -134,16 +133,14 @@ class DeliveryLog:
         limits = [] if before is None else [f"id < {before}"]
         sql, parameters = self._statement(query.where, limits, "DESC", query.size + 1)
         ids = [row[0] for row in await self._database.fetch(sql, parameters)]
-        rows: list[Row] = []
+        records: dict[int, DeliveryRecord] = {}
         if ids:
-            rows = await self._database.fetch(
-                f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery{self._database.by_index('PRIMARY')} "
-                f"WHERE id IN ({id_list(ids[: query.size])})"
-            )
-        rows.sort(key=lambda row: -row[0])
-        cursors = [_encode_cursor(query, row[0]) for row in rows[:1] + rows[-1:]]
+            is_on_page = f"delivery.id IN ({id_list(ids[: query.size])})"
+            records = await _records(self._database, self._database.by_index("PRIMARY"), is_on_page)
+        shown = sorted(records, reverse=True)
+        cursors = [_encode_cursor(query, id_) for id_ in shown[:1] + shown[-1:]]
         return DeliveryPage(
-            await _records(self._database, rows),
+            [records[id_] for id_ in shown],
             len(ids) > query.size,
             cursors[0] if cursors else None,
             cursors[-1] if cursors else None,
@@ -166,10 +163,10 @@ class DeliveryLog:
 
     async def redeliver(self, message_id: str, urls: dict[int, str]) -> DeliveryRecord | None:
         """Send one again; as it is then, or None when there is none."""
-        row = await self._row(message_id)
-        if row is None:
+        found = await self._by_message_id(message_id)
+        if found is None:
             return None
-        await self._clients.submit(self._writes.redeliver, Redelivery((row[0],), urls))
+        await self._clients.submit(self._writes.redeliver, Redelivery((found[0],), urls))
         return await self.by_message_id(message_id)
 
     async def redeliver_all(self, where: DeliveryFilter, urls: dict[int, str]) -> int:
@@ -214,28 +211,37 @@ async def deliveries_of(database: Database, job_ids: Collection[int]) -> dict[in
     """Every delivery of each job with its tries, oldest first."""
     if not job_ids:
         return {}
-    rows = await database.fetch(
-        f"SELECT {','.join(DELIVERY_COLUMNS)} FROM webhook_delivery{database.by_index('webhook_delivery_job')} "
-        f"WHERE job_id IN ({id_list(set(job_ids))}) ORDER BY job_id, id"
-    )
+    is_of_job = f"delivery.job_id IN ({id_list(set(job_ids))})"
+    records = await _records(database, database.by_index("webhook_delivery_job"), is_of_job)
     found: dict[int, list[DeliveryRecord]] = defaultdict(list)
-    for record in await _records(database, rows):
+    for _id, record in sorted(records.items()):
         found[record.job_id].append(record)
     return found
 
 
-async def _records(database: Database, rows: Sequence[Row]) -> list[DeliveryRecord]:
-    """The deliveries in rows of ``DELIVERY_COLUMNS``, with their tries."""
-    by_id = {row[0]: _record(row) for row in rows}
-    if by_id:
-        tries = await database.fetch(
-            "SELECT delivery_id, at, duration_ms, response_status, error, response_body "
-            f"FROM webhook_try{database.by_index('webhook_try_delivery')} "
-            f"WHERE delivery_id IN ({id_list(by_id)}) ORDER BY delivery_id, id"
-        )
-        for delivery_id, at, *rest in tries:
-            by_id[delivery_id].tries.append(TryRecord(from_text(at), *rest))
-    return list(by_id.values())
+async def _records(
+    database: Database, index: str, condition: str, parameters: Sequence[Any] = ()
+) -> dict[int, DeliveryRecord]:
+    """Deliveries with their tries, by id. One statement reads both: a try between two would be shown with the status
+    of before it."""
+    columns = [f"delivery.{each}" for each in DELIVERY_COLUMNS] + [f"attempt.{each}" for each in TRY_COLUMNS]
+    rows = await database.fetch(
+        f"SELECT {','.join(columns)} FROM webhook_delivery delivery{index} "
+        f"LEFT JOIN webhook_try attempt{database.by_index('webhook_try_delivery')} ON attempt.delivery_id=delivery.id "
+        f"WHERE {condition}",
+        parameters,
+    )
+    found: dict[int, DeliveryRecord] = {}
+    tries: dict[int, dict[int, TryRecord]] = defaultdict(dict)
+    for row in rows:
+        delivery, (try_id, at, *rest) = row[: len(DELIVERY_COLUMNS)], row[len(DELIVERY_COLUMNS) :]
+        if delivery[0] not in found:
+            found[delivery[0]] = _record(delivery)
+        if try_id is not None:
+            tries[delivery[0]][try_id] = TryRecord(from_text(at), *rest)
+    for id_, record in found.items():
+        record.tries.extend(each for _id, each in sorted(tries[id_].items()))
+    return found
 
 
 def _record(row: Row) -> DeliveryRecord:

@@ -234,6 +234,19 @@ def _pairs(record: DeliveryRecord) -> list[tuple[object, object]]:
     return list(zip(record.tries, record.tries[1:], strict=False))
 
 
+async def test_a_delivery_is_never_shown_between_two_states(it: Scene) -> None:
+    await it.endpoint("well", plain("200 OK"))
+    await it.complete(200)
+    sending = asyncio.create_task(it.to_the_end())
+    seen = set()
+    while not sending.done():
+        for record in await it.all():
+            assert (record.status is DELIVERED) is bool(record.tries)
+            seen.add(record.status)
+    await sending
+    assert DELIVERED in seen
+
+
 async def test_a_circuit_opens_probes_and_closes(it: Scene) -> None:
     id_ = await it.endpoint("ill", plain(*["500 No"] * (FAILURES_TO_OPEN + 2), "200 OK"))
     await it.complete(FAILURES_TO_OPEN - 1)
