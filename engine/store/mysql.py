@@ -119,7 +119,7 @@ class MySQLTransaction(Transaction):
         changed = size = 0
         chunk: list[Finish] = []
         results: list[str] = []
-        for index, finish in enumerate(finishes):
+        for index, finish in enumerate(sorted(finishes, key=lambda each: each.job.id)):
             chunk.append(finish)
             results.append(LITERALS[type(finish.result_text)](finish.result_text))
             size += len(results[-1])
@@ -129,9 +129,10 @@ class MySQLTransaction(Transaction):
         return changed
 
     def _completion(self, finishes: Sequence[Finish], results: Sequence[str]) -> str:
-        """Each job's result by its place in the list: twice as fast as a join with a table of results."""
+        """Each job's result by its place in the list, which is sorted: INTERVAL finds it by halves. Twice as fast as a
+        join with a table of results."""
         ids = ",".join([str(each.job.id) for each in finishes])
-        result = results[0] if len(set(results)) == 1 else f"ELT(FIELD(id,{ids}),{','.join(results)})"
+        result = results[0] if len(set(results)) == 1 else f"ELT(INTERVAL(id,{ids}),{','.join(results)})"
         holders: dict[int, list[str]] = {}
         for each in finishes:
             holders.setdefault(each.job.claim_token, []).append(str(each.job.id))

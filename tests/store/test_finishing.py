@@ -79,6 +79,25 @@ async def test_of_two_finishes_in_one_batch_the_first_counts(open_store: OpenSto
     assert len((await everything(store))["webhook_delivery"]) == 1
 
 
+@pytest.mark.parametrize("lost", [0, 1, 5])
+async def test_lost_claims_among_others_of_several_batches(open_store: OpenStore, lost: int) -> None:
+    """Ten jobs of three claims, finished together, some of them under a claim that is no longer theirs."""
+    store = await open_store(outbox=one_delivery)
+    await store.create_jobs([new_job(run=True) for _ in range(10)])
+    jobs = [*await claim(store, 5), *await claim(store, 4), *await claim(store)]
+    assert len({each.claim_token for each in jobs}) == 3
+    jobs[:lost] = [replace(each, claim_token=jobs[-1].claim_token) for each in jobs[:lost]]  # a token, of another claim
+    answers = await asyncio.gather(*(store.finish(Finish.completed(each, str(each.id))) for each in reversed(jobs)))
+    assert answers == [True] * (10 - lost) + [False] * lost
+    for job in jobs[:lost]:
+        assert (await fetch_job(store, job.id)).status is JobStatus.RUNNING
+    for job in jobs[lost:]:
+        found = await fetch_job(store, job.id)
+        assert (found.status, found.result_text) == (JobStatus.COMPLETED, str(job.id))
+    await assert_history_is_sound(store, [each.id for each in jobs])
+    assert len((await everything(store))["webhook_delivery"]) == 10 - lost
+
+
 async def test_the_worker_before_cannot_finish_what_another_has_claimed(store: Store) -> None:
     lost = await running(store)
     await store.finish(Finish.released(lost))
