@@ -8,7 +8,6 @@ when they were dialled. Redirects are handed back, not followed; proxies of the 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
 import re
 import socket
@@ -85,10 +84,6 @@ class _Dial:
 
 
 _dial: ContextVar[_Dial] = ContextVar("_dial")
-
-
-class _StaleConnection(Exception):
-    """The other side closed a kept connection while a request went into it."""
 
 
 class HttpClient:
@@ -173,8 +168,11 @@ class HttpClient:
         try:
             async with asyncio.timeout(limit):
                 for _ in range(MAX_STALE_CONNECTIONS if is_repeatable else 0):
-                    with contextlib.suppress(_StaleConnection):
-                        return await self._exchange_if_open(self._session, dial, method, target, headers, body)
+                    try:
+                        return await self._exchange(self._session, method, target, headers, body)
+                    except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                        if dial.has_dialled or isinstance(error, aiohttp.ClientConnectorError):
+                            raise
                 return await self._exchange(self._session, method, target, headers, body)
         except TimeoutError:
             raise HttpError(HttpErrorCode.TIMEOUT, f"{host} did not answer in full within {limit:g} s.") from None
@@ -191,24 +189,6 @@ class HttpClient:
             raise HttpError(HttpErrorCode.UNREACHABLE, _unreachable(host, error)) from error
         finally:
             _dial.reset(token)
-
-    async def _exchange_if_open(
-        self,
-        session: aiohttp.ClientSession,
-        dial: _Dial,
-        method: str,
-        url: URL,
-        headers: Mapping[str, str],
-        body: bytes | None,
-    ) -> HttpResponse:
-        try:
-            return await self._exchange(session, method, url, headers, body)
-        except aiohttp.ClientConnectorError:
-            raise
-        except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-            if dial.has_dialled:
-                raise
-            raise _StaleConnection from error
 
     async def _exchange(
         self, session: aiohttp.ClientSession, method: str, url: URL, headers: Mapping[str, str], body: bytes | None

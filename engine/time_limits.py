@@ -1,7 +1,7 @@
 """Time limits for many tasks at once, behind one timer.
 
-``asyncio.timeout`` makes a timer for each use, sorts it in and cancels it: a tenth of what a short attempt costs.
-Limits that are seldom reached need none of that: here one timer stands at the earliest of them.
+``asyncio.timeout`` makes a timer for each use, sorts it in and cancels it. Limits that are seldom reached need none of
+that: here one timer stands at the earliest of them.
 """
 
 from __future__ import annotations

@@ -384,8 +384,7 @@ class Worker(Service):
 
 
 class Report:
-    """A report under way: what the store answers goes to the worker at once. A future would hand it to the loop, which
-    costs as much as the rest of a report."""
+    """A report under way: the answer goes to the worker at once, without a future's way through the loop."""
 
     __slots__ = ("_is_done", "_worker", "finish")
 

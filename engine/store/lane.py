@@ -241,7 +241,7 @@ class Lane:
                 if outages:
                     log.info("store.available", lane=self.name)
                 for operation, result in zip(batch, results, strict=True):
-                    _settle_future(operation, result)
+                    _settle_answer(operation, result)
                 return
 
     def _still_patient(self, batch: list[Operation], error: Unavailable) -> list[Operation]:
@@ -294,7 +294,7 @@ class Lane:
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
 
 
-def _settle_future(operation: Operation, result: Any) -> None:
+def _settle_answer(operation: Operation, result: Any) -> None:
     if operation.answer.done():
         return
     if isinstance(result, SignalboxError):
