@@ -22,7 +22,8 @@ const HELD_AT_MOST = 5000;
 const FLUSH_MS = 80;
 let cursor: string | null = null;
 let waiting: Change[] = [];
-let overflowed = false;
+/** Something was missed while paused: what is shown is asked for anew at the end of the pause. */
+let isStale = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
 let used: string | null = null;
@@ -43,7 +44,7 @@ function take(change: Change) {
   waiting.push(change);
   if (live.get().paused) {
     if (waiting.length > HELD_AT_MOST) {
-      overflowed = true;
+      isStale = true;
       waiting = waiting.slice(-HELD_AT_MOST / 2);
     }
     tell({ held: live.get().held + 1 });
@@ -54,8 +55,8 @@ export function setPaused(paused: boolean) {
   tell({ paused, held: 0 });
   if (paused) return;
   flush();
-  if (overflowed) {
-    overflowed = false;
+  if (isStale) {
+    isStale = false;
     void cache.invalidateQueries();
   }
 }
@@ -78,7 +79,8 @@ const client = createClient({
     connected() {
       // What changed before the first cursor, and what no event tells of, is asked for.
       setTimeout(() => {
-        if (!live.get().paused) void cache.invalidateQueries();
+        if (live.get().paused) isStale = true;
+        else void cache.invalidateQueries();
       }, 250);
       tell({ connection: 'live', dataFrom: null });
     },
