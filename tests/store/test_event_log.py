@@ -148,18 +148,24 @@ async def test_a_number_that_was_never_used_is_no_open_hole(store: Store) -> Non
 
 async def test_every_event_is_seen_once_by_a_reader_that_waits_for_holes(open_store: OpenStore) -> None:
     stores = [await open_store(), await open_store()]
+    await create(stores[0])
+    _, start = await stores[0].reads.log_bounds()
     writers = asyncio.gather(*(create(stores[index % 2]) for index in range(200)))
     seen: list[int] = []
 
     async def read() -> bool:
-        for seq in await stores[0].reads.seqs_after(seen[-1] if seen else 0, 50):
-            if seen and seq > seen[-1] + 1 and await stores[0].reads.is_hole_open(seen[-1] + 1, seq - 1):
+        written = writers.done()
+        last = seen[-1] if seen else start
+        for seq in await stores[0].reads.seqs_after(last, 50):
+            if seq > last + 1 and await stores[0].reads.is_hole_open(last + 1, seq - 1):
                 break
             seen.append(seq)
-        return writers.done() and len(seen) >= 190
+            last = seq
+        return written and len(seen) >= 200
 
-    await eventually(read)
+    await eventually(read, timeout_seconds=30)
     await writers
+    assert seen == await stores[0].reads.seqs_after(start, 1000)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "1.5", " 1", "1e3", "٣", "0x1", "1_0", "+1"])
