@@ -13,7 +13,7 @@ from grounds import Grounds
 from nursery import Nursery
 from table import FaultTable
 
-SEEDS_VARIABLE = "SIGNALBOX_TEST_FAULT_SEEDS"
+FIRST_SEED_VARIABLE, SEEDS_VARIABLE = "SIGNALBOX_TEST_FAULT_SEED", "SIGNALBOX_TEST_FAULT_SEEDS"
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -22,7 +22,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
-        metafunc.parametrize("seed", range(1, 1 + int(os.environ.get(SEEDS_VARIABLE, "1"))))
+        first, count = (int(os.environ.get(name, "1")) for name in (FIRST_SEED_VARIABLE, SEEDS_VARIABLE))
+        metafunc.parametrize("seed", range(first, first + count))
 
 
 @pytest.fixture(scope="session")

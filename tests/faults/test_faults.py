@@ -19,7 +19,7 @@ from requirements import Missing, give_up
 from scenario import Outcome, run
 from table import PROPERTY, row_of
 
-JOBS = int(os.environ.get("SIGNALBOX_TEST_FAULT_JOBS", "1500"))
+JOBS = int(os.environ.get("SIGNALBOX_TEST_FAULT_JOBS", "5000"))
 SECONDS = 1.5
 """Jobs come faster than they can be done: whatever is killed has its hands full. Changes of them go on for 3 s more."""
 SHORT = (
