@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test audits resume fuzz schemathesis faults check fmt schema settings-docs bench screenshots playground clean
+.PHONY: run test audits resume fuzz schemathesis faults guards check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -64,6 +64,10 @@ JOBS ?= 5000
 PROCESSES ?= 3
 faults: .venv/.synced-dev
 	SIGNALBOX_TEST_FAULT_SEED=$(SEED) SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest --timeout 0 -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
+
+# What of the tests fails without the claim token, the guard on the status, or the event's insert.
+guards: .venv/.synced-dev
+	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest --timeout 0 -m guards tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

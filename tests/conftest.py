@@ -19,7 +19,7 @@ from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
-LONG_RUNS = ("faults", "fuzz", "resume", "rules")
+LONG_RUNS = ("faults", "fuzz", "guards", "resume", "rules")
 
 
 def pytest_configure(config: pytest.Config) -> None:
