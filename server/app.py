@@ -22,7 +22,7 @@ from resolvers.root import build_schema
 from server.access import Admission, RoleCheck
 from server.dashboard import dashboard_routes
 from server.keys import ApiKey
-from server.metrics import Metrics
+from server.probes import probe_routes
 from server.rate_limit import RateLimit
 from server.request_ids import RequestIds, current_request_id
 from server.telemetry import TracedRequests
@@ -105,16 +105,6 @@ def build_app(application: Application) -> Starlette:
         application.key_file.listen(websocket.readmit)
         application.key_file.listen(http.streams.readmit)
 
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def ready(_request: Request) -> Response:
-        problems = await application.is_ready()
-        if problems:
-            return JSONResponse({"status": "not ready", "problems": problems}, status_code=503)
-        warnings = application.warnings()
-        return JSONResponse({"status": "ready", **({"warnings": warnings} if warnings else {})})
-
     async def end_streams() -> None:
         await asyncio.gather(websocket.shutdown(), http.shutdown())
 
@@ -132,9 +122,7 @@ def build_app(application: Application) -> Starlette:
         WebSocketRoute("/graphql", websocket),
         Mount("/static/graphiql", Assets(directory=GRAPHIQL_DIR), name="graphiql"),
         Mount("/static/dashboard", Assets(directory=DASHBOARD_DIR), name="dashboard"),
-        Route("/healthz", health),
-        Route("/readyz", ready),
-        Route("/metrics", Metrics(application, websocket).__call__),
+        *probe_routes(application, websocket),
         *dashboard_routes(),
     ]
     if application.settings.webhook_test:

@@ -129,6 +129,19 @@ class Settings(BaseSettings):
         validation_alias="SIGNALBOX_WEBHOOK_TEST",
         description="serve `/webhook-test`, a receiver to try webhooks with (`make run` does)",
     )
+    metrics_port: int | None = Field(
+        None,
+        ge=0,
+        le=65535,
+        validation_alias="SIGNALBOX_METRICS_PORT",
+        description="where `signalbox worker` serves `/metrics`, `/healthz` and `/readyz`; nowhere without it",
+    )
+    metrics_host: str = Field(
+        "127.0.0.1",
+        min_length=1,
+        validation_alias="SIGNALBOX_METRICS_HOST",
+        description="the address of that port; whoever reaches it sees them",
+    )
     log_format: Literal["auto", "console", "json"] = Field(
         "auto", validation_alias="SIGNALBOX_LOG_FORMAT", description="`auto`: for people on a terminal, JSON otherwise"
     )
@@ -149,7 +162,7 @@ class Settings(BaseSettings):
     def _keys(cls, value: object) -> object:
         return parse_list(value) if isinstance(value, str) else value
 
-    @field_validator("api_keys_file", "rate_limit", mode="before")
+    @field_validator("api_keys_file", "rate_limit", "metrics_port", mode="before")
     @classmethod
     def _empty_is_none(cls, value: object) -> object:
         return None if value == "" else value
