@@ -20,9 +20,11 @@ from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.access import Admission, RoleCheck
+from server.cursor_first import cursor_first
 from server.dashboard import dashboard_routes
+from server.hosts import KnownHosts
 from server.keys import ApiKey
-from server.metrics import Metrics
+from server.probes import probe_routes
 from server.rate_limit import RateLimit
 from server.request_ids import RequestIds, current_request_id
 from server.telemetry import TracedRequests
@@ -66,8 +68,8 @@ def only_for(
     return guarded
 
 
-def build_app(application: Application) -> Starlette:
-    """The ASGI application around ``application``, which it starts and stops.
+def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette:
+    """The ASGI application around ``application``, which it starts and stops; ``host`` is where it will listen.
 
     ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
     """
@@ -82,6 +84,7 @@ def build_app(application: Application) -> Starlette:
         schema,
         new_request_id=current_request_id,
         checks=checks,
+        preparation=cursor_first,
         limits=limits,
         introspection=settings.introspection,
         sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
@@ -105,16 +108,6 @@ def build_app(application: Application) -> Starlette:
         application.key_file.listen(websocket.readmit)
         application.key_file.listen(http.streams.readmit)
 
-    async def health(_request: Request) -> Response:
-        return JSONResponse({"status": "alive"})
-
-    async def ready(_request: Request) -> Response:
-        problems = await application.is_ready()
-        if problems:
-            return JSONResponse({"status": "not ready", "problems": problems}, status_code=503)
-        warnings = application.warnings()
-        return JSONResponse({"status": "ready", **({"warnings": warnings} if warnings else {})})
-
     async def end_streams() -> None:
         await asyncio.gather(websocket.shutdown(), http.shutdown())
 
@@ -132,9 +125,7 @@ def build_app(application: Application) -> Starlette:
         WebSocketRoute("/graphql", websocket),
         Mount("/static/graphiql", Assets(directory=GRAPHIQL_DIR), name="graphiql"),
         Mount("/static/dashboard", Assets(directory=DASHBOARD_DIR), name="dashboard"),
-        Route("/healthz", health),
-        Route("/readyz", ready),
-        Route("/metrics", Metrics(application, websocket).__call__),
+        *probe_routes(application, websocket),
         *dashboard_routes(),
     ]
     if application.settings.webhook_test:
@@ -146,7 +137,12 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.choose), methods=["PUT"]),
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.forget), methods=["DELETE"]),
         ]
-    middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
+    hosts = {host, *settings.known_hosts}
+    middleware = [
+        Middleware(RequestIds),
+        Middleware(TracedRequests),
+        Middleware(KnownHosts, hosts=hosts, is_open=lambda: application.keys.is_open),
+    ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams
     return app

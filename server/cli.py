@@ -26,6 +26,7 @@ from server.app import build_app
 from server.banner import Banner, is_wanted
 from server.client.commands import jobs
 from server.logs import configure_logs
+from server.probes import probe_port
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
 from server.transport.leaving import LeavingHTTPProtocol
@@ -99,7 +100,7 @@ def serve(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
-    _serve(build_app(application), application, host, port, grace)
+    _serve(build_app(application, host=host), application, host, port, grace)
 
 
 def _serve(app: Starlette, application: Application, host: str, port: int, grace: float) -> None:
@@ -187,8 +188,12 @@ def worker(
     grace: Grace = 30.0,
     lease: Lease = LEASE_SECONDS,
     tasks: Tasks = None,
+    metrics_port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz at this port.")
+    ] = None,
+    metrics_host: Annotated[str | None, typer.Option(help="Address of that port.", show_default="127.0.0.1")] = None,
 ) -> None:
-    """Run jobs, and serve nobody."""
+    """Run jobs, and serve no clients."""
     settings = _settings()
     application = build(
         settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, lease_seconds=lease, with_api=False
@@ -197,7 +202,9 @@ def worker(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
-    _run(_work(application))
+    host = settings.metrics_host if metrics_host is None else metrics_host
+    port = settings.metrics_port if metrics_port is None else metrics_port
+    _run(_work(application, None if port is None else (host, port)))
 
 
 def _run(work: Coroutine[Any, Any, None]) -> None:
@@ -206,7 +213,7 @@ def _run(work: Coroutine[Any, Any, None]) -> None:
         runner.run(work)
 
 
-async def _work(application: Application) -> None:
+async def _work(application: Application, probes_at: tuple[str, int] | None) -> None:
     stop = asyncio.Event()
 
     def told_to_stop() -> None:
@@ -217,17 +224,22 @@ async def _work(application: Application) -> None:
     loop = asyncio.get_running_loop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(each, told_to_stop)
-    await application.start()
-    interpreter.tune()
-    log.info(
-        "worker.ready",
-        version=VERSION,
-        database=application.settings.database.display,
-        slots=application.worker.slots if application.worker else 0,
-        tasks=len(application.registry),
-    )
-    await stop.wait()
-    await application.stop()
+    async with contextlib.AsyncExitStack() as ends:
+        probes = None
+        if probes_at is not None:
+            probes = await ends.enter_async_context(probe_port(application, *probes_at))
+        await application.start()
+        interpreter.tune()
+        log.info(
+            "worker.ready",
+            version=VERSION,
+            database=application.settings.database.display,
+            slots=application.worker.slots if application.worker else 0,
+            tasks=len(application.registry),
+            **({"url": f"{probes}/metrics"} if probes else {}),
+        )
+        await stop.wait()
+        await application.stop()
     for each in (signal.SIGTERM, signal.SIGINT):
         loop.remove_signal_handler(each)
     _let_it_end()

@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 
 class Metrics:
-    """The endpoint. Jobs are counted by ``Census``, so asking often costs the database nothing."""
+    """The endpoint. Jobs are counted by ``Census``, so asking often costs the database nothing. Without a
+    ``websocket`` no clients are served here, and nothing is told of them."""
 
-    def __init__(self, application: Application, websocket: GraphQLWebSocket) -> None:
+    def __init__(self, application: Application, websocket: GraphQLWebSocket | None) -> None:
         self._application = application
         self._websocket = websocket
         self._census = Census(application.store)
@@ -39,13 +40,8 @@ class Metrics:
         info = InfoMetricFamily("signalbox_build", "What runs here.")
         info.add_metric([], {"version": VERSION, "database": application.store.database.dialect})
         yield info
-        yield GaugeMetricFamily("signalbox_websockets", "Open websockets.", value=self._websocket.connection_count)
-        yield GaugeMetricFamily(
-            "signalbox_websocket_operations", "Operations that run on them.", value=self._websocket.operation_count
-        )
-        yield GaugeMetricFamily(
-            "signalbox_subscribers", "Subscribers of the event log.", value=application.feed.subscriber_count
-        )
+        if self._websocket is not None:
+            yield from self._clients(self._websocket)
         in_use, most = application.store.database.connections
         yield GaugeMetricFamily("signalbox_pool_connections_in_use", "Connections in use.", value=in_use)
         yield GaugeMetricFamily("signalbox_pool_connections", "Connections there may be.", value=most)
@@ -66,6 +62,15 @@ class Metrics:
                 "signalbox_worker_buffered", "Jobs claimed ahead of the slots.", value=worker.buffered_count
             )
             yield from worker.tally.collect()
+
+    def _clients(self, websocket: GraphQLWebSocket) -> Iterator[Metric]:
+        yield GaugeMetricFamily("signalbox_websockets", "Open websockets.", value=websocket.connection_count)
+        yield GaugeMetricFamily(
+            "signalbox_websocket_operations", "Operations that run on them.", value=websocket.operation_count
+        )
+        yield GaugeMetricFamily(
+            "signalbox_subscribers", "Subscribers of the event log.", value=self._application.feed.subscriber_count
+        )
 
     def _waiting(self, numbers: Numbers | None) -> Iterator[Metric]:
         """Nothing where the database does not tell: a gap in a graph is true, an old number is not."""
@@ -99,6 +104,8 @@ class Metrics:
         yield GaugeMetricFamily(
             "signalbox_webhooks_pending", "Webhooks yet to be delivered.", value=numbers.pending_deliveries
         )
+        if self._websocket is None:
+            return
         position = self._application.feed.position
         lag = 0 if position is None else max(0, numbers.newest_event - position)
         yield GaugeMetricFamily("signalbox_event_lag", "Events that subscribers are behind the log.", value=lag)

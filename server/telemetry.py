@@ -1,22 +1,29 @@
 """OpenTelemetry, as its own environment variables (``OTEL_*``) ask for it, and where ``signalbox[otel]`` is installed.
 
-Spans: the HTTP request (a ``traceparent`` header is honoured), the GraphQL operation, the transaction, the attempt at a
-job, the try to deliver a webhook.
+Spans: the HTTP request (a ``traceparent`` header is honoured), the GraphQL operation over whatever transport, the
+transaction, the attempt at a job, the try to deliver a webhook.
+
+An operation on a websocket begins a trace of its own: the handshake's may be days old, and no client sends another with
+an operation. Of a subscription there is a span of its start, and of an event stream one until its headers are sent: a
+span is exported when it ends, and one that stays open for days tells nothing.
 
 Failure handling: spans are exported in the background; a collector that is away costs spans and nothing else.
 """
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager
 from typing import Any
 
 import structlog
+from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine import tracing
+from server.transport.requests import EVENT_STREAM
 from server.version import VERSION
 
 log = structlog.get_logger("signalbox.telemetry")
@@ -61,15 +68,25 @@ class OpenTelemetryTracer:
 
     def span(self, name: str, attributes: Mapping[str, Any] | None, parent: str | None) -> AbstractContextManager[Any]:
         context = None if parent is None else self._propagator.extract({"traceparent": parent})
-        made: AbstractContextManager[Any] = self._tracer.start_as_current_span(
-            name, context=context, attributes=attributes
-        )
-        return made
+        return _current(self._tracer.start_span(name, context=context, attributes=attributes))
 
     def traceparent(self) -> str | None:
         carrier: dict[str, str] = {}
         self._propagator.inject(carrier)
         return carrier.get("traceparent")
+
+
+@contextlib.contextmanager
+def _current(span: Any) -> Iterator[Any]:
+    """``span`` as the one under way, which ends with the block unless that has ended it before."""
+    from opentelemetry.trace import use_span
+
+    try:
+        with use_span(span):
+            yield span
+    finally:
+        if span.is_recording():
+            span.end()
 
 
 class TracedRequests:
@@ -93,8 +110,14 @@ class TracedRequests:
                 async def send_noted(message: Message) -> None:
                     if message["type"] == "http.response.start":
                         span.set_attribute("http.response.status_code", message["status"])
+                        if _is_stream(message):
+                            span.end()
                     await send(message)
 
                 await self._app(scope, receive, send_noted)
         finally:
             context.detach(token)
+
+
+def _is_stream(start: Message) -> bool:
+    return Headers(raw=start["headers"]).get("content-type", "").startswith(EVENT_STREAM)

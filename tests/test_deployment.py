@@ -40,6 +40,18 @@ def test_its_command_is_one_of_ours(service: str) -> None:
     command.make_context(name, arguments)  # raises what a user would be told
 
 
+def test_the_health_check_finds_a_port() -> None:
+    """The image's asks 127.0.0.1:8000, and every service that runs on serves there what it asks for."""
+    found = re.search(r"^HEALTHCHECK .*\n.*http://127\.0\.0\.1:(\d+)/readyz", (ROOT / "Dockerfile").read_text(), re.M)
+    assert found is not None
+    commands = typer.main.get_command(cli).commands  # type: ignore[attr-defined]
+    for name, option in (("server", "port"), ("worker", "metrics_port")):
+        assert "healthcheck" not in OURS[name], "the image's is used"
+        command, *arguments = OURS[name]["command"]
+        assert commands[command].make_context(command, arguments).params[option] == int(found[1])
+    assert OURS["migrate"]["healthcheck"] == {"disable": True}
+
+
 @pytest.mark.parametrize("service", OURS)
 def test_its_settings_are_known(service: str) -> None:
     given = set(OURS[service]["environment"])

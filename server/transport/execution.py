@@ -14,7 +14,7 @@ import asyncio
 import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
-from contextlib import aclosing
+from contextlib import AbstractContextManager, aclosing
 from typing import Any, Protocol, cast, runtime_checkable
 
 import strawberry
@@ -31,8 +31,8 @@ from graphql import (
 from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
-from engine.tracing import span
-from server.transport.documents import Asked, Check, Documents
+from engine.tracing import is_on, span
+from server.transport.documents import Asked, Check, Documents, Preparation
 from server.transport.limits import Limits, TimedOut
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
 from server.transport.responses import GraphQLResponse, encode
@@ -69,6 +69,7 @@ class Executor:
     Args:
         new_request_id: asked only when an error is masked.
         checks: each sees every valid request, in order, and may refuse it before anything is executed.
+        preparation: what is done for an operation that no check has refused, before its fields are executed.
         limits: of documents; what is beyond them is refused before it is validated.
         introspection: whether clients may ask for the schema, and errors suggest what it has.
         timeout_seconds: how long a query may take. Not a mutation: what it asks of many jobs it asks in steps, each
@@ -83,6 +84,7 @@ class Executor:
         *,
         new_request_id: Callable[[], str],
         checks: Sequence[Check] = (),
+        preparation: Preparation = lambda _asked: None,
         limits: Limits | None = None,
         introspection: bool = True,
         timeout_seconds: float = 10.0,
@@ -98,6 +100,7 @@ class Executor:
         self._hide_suggestions = not introspection
         self._timeout_seconds = timeout_seconds
         self._checks = tuple(checks)
+        self._preparation = preparation
         self._sharing = sharing or Sharing(lambda _context: None, lambda _event: None)
         self._event_context = event_context
         self.broadcasts = Broadcasts(self._updates, self._sharing)
@@ -106,7 +109,7 @@ class Executor:
         """Run a query or a mutation. Raises ``BadRequest``: 405 for a mutation that is not allowed, 400 for a
         subscription, which needs a transport that can carry more than one response."""
         try:
-            with span("graphql.operation", {"graphql.operation.name": request.operation_name or ""}):
+            with self._span(request):
                 asked = self._prepare(request, context, allow_mutation=allow_mutation, allow_subscription=False)
                 return await self._run(asked)
         except _Refused as refused:
@@ -130,13 +133,16 @@ class Executor:
         Responses of a subscription that ``write`` takes are not yielded.
         """
         try:
-            asked = self._prepare(request, context, allow_mutation=True, allow_subscription=True)
-            if asked.operation is not None and asked.operation.operation is OperationType.SUBSCRIPTION:
-                async with aclosing(self.broadcasts.stream(asked, write)) as responses:
-                    async for response in responses:
-                        yield response
-            else:
-                yield await self._run(asked)
+            with self._span(request):  # nothing is yielded within: a span belongs to the task that has begun it
+                asked = self._prepare(request, context, allow_mutation=True, allow_subscription=True)
+                is_stream = asked.operation is not None and asked.operation.operation is OperationType.SUBSCRIPTION
+                only = None if is_stream else await self._run(asked)
+            if only is not None:
+                yield only
+                return
+            async with aclosing(self.broadcasts.stream(asked, write)) as responses:
+                async for response in responses:
+                    yield response
         except _Refused as refused:
             yield self._respond(None, refused.errors, has_data=False)
         except Exception as error:  # noqa: BLE001 (whatever the source raised ends this operation and nothing else)
@@ -145,6 +151,17 @@ class Executor:
     def refuse(self, error: Exception) -> GraphQLResponse:
         """The response to a request that an error kept from being executed, wherever it was raised."""
         return self._respond(None, [error], has_data=False)
+
+    def _span(self, request: GraphQLRequest) -> AbstractContextManager[Any]:
+        """The span of an operation; of a subscription only its start, for it may last for days and serve many."""
+        if not is_on():
+            return span("graphql.operation")
+        operation = self._documents.parse(request.query).operation(request.operation_name)
+        if operation is None:
+            return span("graphql.operation", {"graphql.operation.name": request.operation_name or ""})
+        name = operation.name.value if operation.name else ""
+        about = {"graphql.operation.name": name, "graphql.operation.type": operation.operation.value}
+        return span("graphql.operation", about)
 
     def _prepare(
         self, request: GraphQLRequest, context: Any, *, allow_mutation: bool, allow_subscription: bool
@@ -170,6 +187,8 @@ class Executor:
         return asked
 
     async def _run(self, asked: Asked) -> GraphQLResponse:
+        if (preparing := self._preparation(asked)) is not None:
+            await preparing
         outcome = execute(
             self._schema,
             asked.document.parsed,

@@ -8,18 +8,7 @@ from client import Api, unique
 from eventually import eventually
 from launching import Launch
 from processes import SAMPLE_TASKS, free_port, like_make_run
-from prometheus_client.parser import text_string_to_metric_families
-
-
-async def scrape(api: Api) -> dict[str, float]:
-    async with api.session.get(f"{api.base}/metrics") as response:
-        assert response.status == 200
-        text = await response.text()
-    return {
-        sample.name + "".join(f" {name}={value}" for name, value in sorted(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+from scraping import scrape
 
 
 async def test_what_happened_is_told(launch: Launch, api_of: Any) -> None:

@@ -66,11 +66,17 @@ MANY = 100
 MEBIBYTE = 2**20
 EMPTY_PING = len('{"type": "ping", "payload": {"a": ""}}')
 ACK = "connection_ack"
+KEY, REVOKED_KEY = "key-of-the-rules-0123456789", "key-of-the-rules-that-is-revoked"
 
 
 def begun(*steps: Step) -> tuple[Step, ...]:
     """``steps`` on a socket that the server has admitted."""
     return (INIT, NEXT, *steps)
+
+
+def init_with(authorization: object, name: str = "Authorization") -> dict[str, Any]:
+    """The ``connection_init`` of a client that brings these credentials."""
+    return {**INIT, "payload": {name: authorization}}
 
 
 RULES = (
@@ -213,6 +219,20 @@ RULES = (
         sent="init, a ping of 1,048,577 bytes",
     ),
 )
+
+KEYED_RULES = (
+    Rule("a key", [init_with(f"Bearer {KEY}")], ACK, sent="init with a key"),
+    Rule("a key, its header in lower case", [init_with(f"Bearer {KEY}", "authorization")], ACK, sent="init with a key"),
+    Rule("no key where one is needed", [INIT], "close 4403"),
+    Rule("a null payload where a key is needed", [{**INIT, "payload": None}], "close 4403"),
+    Rule("an unknown key", [init_with("Bearer unknown-key-0123456789")], "close 4403"),
+    Rule("a key without its scheme", [init_with(KEY)], "close 4403"),
+    Rule("credentials of another scheme", [init_with("Basic dXNlcjpwYXNz")], "close 4403"),
+    Rule("credentials that are no string", [init_with({"key": KEY})], "close 4403"),
+    Rule("subscribe before init where a key is needed", [subscribe("1")], "close 4401"),
+    Rule("an operation sent along with a refused init", [INIT, subscribe("1", CREATE % "refused")], "close 4403"),
+)
+"""For a server that has ``KEY``."""
 
 
 async def play(rule: Rule, url: str) -> str:
