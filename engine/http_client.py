@@ -20,11 +20,11 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from engine.addresses import is_public, read_address
 from engine.errors import ConfigurationError
+from engine.name_resolver import NameResolver
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
 LARGE_BODY_BYTES = 1 << 20
@@ -114,7 +114,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 socket_factory=self._make_socket,
-                resolver=ThreadedResolver(),
+                resolver=NameResolver(),
                 keepalive_timeout=IDLE_SECONDS,
                 limit=0,  # callers have limits of their own: here, a slow URL would hold up another on its host
             ),
