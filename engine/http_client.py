@@ -156,7 +156,8 @@ class HttpClient:
             ValueError: the method or a header cannot be sent; those that frame the message are the client's.
             RuntimeError: the client is not open.
         """
-        if self._session is None:
+        session = self._session
+        if session is None:
             raise RuntimeError("the HTTP client is not open")
         target = _parse(url)
         for name in headers:
@@ -169,11 +170,11 @@ class HttpClient:
             async with asyncio.timeout(limit):
                 for _ in range(MAX_STALE_CONNECTIONS if is_repeatable else 0):
                     try:
-                        return await self._exchange(self._session, method, target, headers, body)
+                        return await self._exchange(session, method, target, headers, body)
                     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                        if dial.has_dialled or isinstance(error, aiohttp.ClientConnectorError):
+                        if dial.has_dialled or session.closed or isinstance(error, aiohttp.ClientConnectorError):
                             raise
-                return await self._exchange(self._session, method, target, headers, body)
+                return await self._exchange(session, method, target, headers, body)
         except TimeoutError:
             raise HttpError(HttpErrorCode.TIMEOUT, f"{host} did not answer in full within {limit:g} s.") from None
         except (aiohttp.InvalidURL, UnicodeError) as error:

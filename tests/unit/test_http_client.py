@@ -405,8 +405,11 @@ async def test_cancellation_passes_through(receiver: Receiver, client: HttpClien
         await request
 
 
-async def test_closing_ends_requests_under_way(receiver: Receiver, client: HttpClient) -> None:
-    request = asyncio.create_task(client.request("GET", f"http://127.0.0.1:{receiver.port}/hang"))
+@pytest.mark.parametrize("is_repeatable", [False, True])
+async def test_closing_ends_requests_under_way(receiver: Receiver, client: HttpClient, is_repeatable: bool) -> None:
+    await client.request("GET", f"http://127.0.0.1:{receiver.port}/")  # its connection is used again
+    url = f"http://127.0.0.1:{receiver.port}/hang"
+    request = asyncio.create_task(client.request("POST", url, is_repeatable=is_repeatable))
     await eventually(lambda: receiver.waiting)
     await client.close()
     with pytest.raises(HttpError) as error:
