@@ -4,7 +4,8 @@ Failure handling: a delivery is leased for one try; if this process dies, the le
 the same id and the same bytes. What does not answer 2xx is tried again over three days, then it is FAILED; every try is
 on record. Each receiver is a lane with a limit of its own, so that one that hangs holds up nobody but itself. One that
 does nothing but fail has its circuit opened (engine/store/circuits.py): tries that fall due meanwhile are noted and not
-sent, but for a probe now and then. After five days of that, or at 410, an endpoint is disabled.
+sent, but for a probe now and then; once one succeeds, all that waits is brought forward. After five days of failure, or
+at 410, an endpoint is disabled.
 """
 
 from __future__ import annotations
@@ -88,7 +89,7 @@ class Deliveries(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.deliveries or unit.redelivered:
+        if unit.deliveries or unit.made_due:
             self._may_be_more = True
             self.wake()
 
@@ -214,13 +215,15 @@ def judge(
         if 300 <= status < 400:
             error += "; redirects are not followed: set the URL that they lead to"
     wait: float | None = None
+    asked = 0.0
     if status != GONE and delivery.try_count < len(retries):
         wait = retries[delivery.try_count] * random.uniform(1 - JITTER, 1 + JITTER)  # noqa: S311 - no secret
         if response is not None and status in SLOW_DOWN:
-            wait = max(wait, retry_after_seconds(response.headers.get("retry-after", ""), now))
+            asked = retry_after_seconds(response.headers.get("retry-after", ""), now)
+            wait = max(wait, asked)
     next_status = DeliveryStatus.FAILED if wait is None else DeliveryStatus.PENDING
     # one that asks for patience is well
-    return TryResult(delivery, next_status, duration_ms, status, error, wait, body, status != TOO_MANY)
+    return TryResult(delivery, next_status, duration_ms, status, error, wait, body, status != TOO_MANY, asked)
 
 
 def retry_after_seconds(text: str, now: datetime) -> float:

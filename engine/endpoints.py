@@ -25,6 +25,7 @@ from models.webhook import SETTINGS_ENDPOINT_ID
 log = structlog.get_logger("signalbox.webhooks")
 
 MAX_TASK_NAMES = 100
+STAND_IN_PREFIX = "job-"
 OVERLAP_SECONDS = 86_400.0
 """How long the secret before the last rotation signs beside the new one."""
 
@@ -178,7 +179,7 @@ def stand_in(delivery: DeliveryRecord) -> EndpointRecord:
         reason = "WEBHOOK_URL is not set any more."
     return EndpointRecord(
         # the API's ids are text; this one names no endpoint that could be asked for
-        f"job-{delivery.job_id}" if delivery.endpoint_id is None else delivery.endpoint_id,  # type: ignore[arg-type]
+        f"{STAND_IN_PREFIX}{delivery.job_id}" if delivery.endpoint_id is None else delivery.endpoint_id,  # type: ignore[arg-type]
         delivery.url,
         [delivery.event],
         None,
@@ -186,6 +187,11 @@ def stand_in(delivery: DeliveryRecord) -> EndpointRecord:
         reason,
         delivery.created_at,
     )
+
+
+def job_of_stand_in(endpoint: EndpointRecord) -> int:
+    """The job whose own ``webhookUrl`` this endpoint stands in for."""
+    return int(str(endpoint.id).removeprefix(STAND_IN_PREFIX))
 
 
 def _checked_url(url: str) -> str:

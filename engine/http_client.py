@@ -20,11 +20,11 @@ from types import MappingProxyType
 from urllib.parse import urlsplit
 
 import aiohttp
-from aiohttp.resolver import ThreadedResolver
 from yarl import URL
 
 from engine.addresses import is_public, read_address
 from engine.errors import ConfigurationError
+from engine.name_resolver import NameResolver
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
 LARGE_BODY_BYTES = 1 << 20
@@ -114,7 +114,7 @@ class HttpClient:
         self._session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(
                 socket_factory=self._make_socket,
-                resolver=ThreadedResolver(),
+                resolver=NameResolver(),
                 keepalive_timeout=IDLE_SECONDS,
                 limit=0,  # callers have limits of their own: here, a slow URL would hold up another on its host
             ),
@@ -156,7 +156,8 @@ class HttpClient:
             ValueError: the method or a header cannot be sent; those that frame the message are the client's.
             RuntimeError: the client is not open.
         """
-        if self._session is None:
+        session = self._session
+        if session is None:
             raise RuntimeError("the HTTP client is not open")
         target = _parse(url)
         for name in headers:
@@ -169,11 +170,11 @@ class HttpClient:
             async with asyncio.timeout(limit):
                 for _ in range(MAX_STALE_CONNECTIONS if is_repeatable else 0):
                     try:
-                        return await self._exchange(self._session, method, target, headers, body)
+                        return await self._exchange(session, method, target, headers, body)
                     except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
-                        if dial.has_dialled or isinstance(error, aiohttp.ClientConnectorError):
+                        if dial.has_dialled or session.closed or isinstance(error, aiohttp.ClientConnectorError):
                             raise
-                return await self._exchange(self._session, method, target, headers, body)
+                return await self._exchange(session, method, target, headers, body)
         except TimeoutError:
             raise HttpError(HttpErrorCode.TIMEOUT, f"{host} did not answer in full within {limit:g} s.") from None
         except (aiohttp.InvalidURL, UnicodeError) as error:

@@ -355,7 +355,11 @@ class TryRecord:
 
 @dataclass(slots=True)
 class TryResult:
-    """What came of a try, and what follows: ``retry_after_seconds`` None means no further try."""
+    """What came of a try, and what follows: ``retry_after_seconds`` None means no further try.
+
+    Attributes:
+        asked_seconds: the receiver asked not to be tried again for so long.
+    """
 
     delivery: DueDelivery
     status: DeliveryStatus
@@ -365,6 +369,7 @@ class TryResult:
     retry_after_seconds: float | None
     response_body: str | None = None
     counts_against_receiver: bool = True
+    asked_seconds: float = 0.0
 
 
 @dataclass(slots=True)

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from engine.endpoints import Endpoints
+from engine.endpoints import Endpoints, job_of_stand_in
 from engine.errors import InvalidState, NotFound
-from engine.records import DeliveryRecord
+from engine.records import DeliveryRecord, EndpointRecord
 from engine.store.delivery_log import DeliveryFilter, DeliveryPage, DeliveryQuery
 from engine.store.store import Store
+
+
+def deliveries_to(endpoint: EndpointRecord) -> DeliveryFilter:
+    """What was to go to an endpoint; to one that stands in for a job's own URL, what was to go there."""
+    if isinstance(endpoint.id, int):
+        return DeliveryFilter(endpoint_id=endpoint.id)
+    return DeliveryFilter(job_id=job_of_stand_in(endpoint), endpoints=())
 
 
 class WebhookLog:

@@ -49,7 +49,8 @@ class WebhookCircuit(Model):
 
 
 class WebhookDelivery(Model):
-    """One event to be POSTed to one receiver. The body holds the very bytes of every try."""
+    """One event to be POSTed to one receiver. The body holds the very bytes of every try; ``not_before`` is
+    what the receiver asked for with ``Retry-After``."""
 
     id = fields.BigIntField(primary_key=True)
     message_id = fields.CharField(max_length=40, unique=True)
@@ -62,6 +63,7 @@ class WebhookDelivery(Model):
     try_count = fields.IntField()
     next_try_at = fields.DatetimeField(null=True)
     claim_token = fields.BigIntField(null=True)
+    not_before = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
 

@@ -20,11 +20,13 @@ from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
-from engine.webhook_log import WebhookLog
+from engine.webhook_log import WebhookLog, deliveries_to
 from models.enums import Role
+from resolvers.deliveries import delivery_connection
 from resolvers.logs import log_connection, log_query
 from resolvers.redaction import Redactor
 from schema.logs import JobLogConnection
+from schema.webhooks import WebhookDeliveryConnection
 
 Key = TypeVar("Key")
 Record = TypeVar("Record")
@@ -52,6 +54,7 @@ class OperationLoaders:
         self._schedules = engine.schedules
         self._waiting = engine.waiting
         self._endpoints = engine.endpoints
+        self._webhook_log = engine.webhook_log
         self._to_explain: dict[int, JobRecord] = {}
         self._running: set[asyncio.Task[Any]] = set()
 
@@ -153,6 +156,9 @@ class OperationLoaders:
     async def endpoint_of(self, delivery: Any) -> Any:
         listed = None if delivery.endpoint_id is None else await self._endpoints_by_id.load(delivery.endpoint_id)
         return listed or stand_in(delivery)
+
+    async def deliveries_to(self, endpoint: Any, first: int | None, after: str | None) -> WebhookDeliveryConnection:
+        return await delivery_connection(self._webhook_log, deliveries_to(endpoint), first, after)
 
     async def schedule(self, schedule_id: int) -> Any:
         return await self._schedules_by_id.load(schedule_id)

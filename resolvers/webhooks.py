@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, cast
+from typing import cast
 
 import strawberry
 
 from engine.endpoints import WithSecret
-from engine.errors import InvalidInput
-from engine.store.delivery_log import DeliveryQuery
 from engine.store.reads import parse_id
 from resolvers.context import Info
-from resolvers.inputs import delivery_filter, endpoint_changes, forward_size, new_endpoint
+from resolvers.deliveries import delivery_connection
+from resolvers.inputs import delivery_filter, endpoint_changes, new_endpoint
 from schema.inputs import DeletePayload
-from schema.pages import PageInfo
 from schema.webhooks import (
     BulkDeliveriesPayload,
     CreateWebhookEndpointInput,
@@ -50,25 +48,7 @@ class WebhookQueries:
         first: int | None = None,
         after: str | None = None,
     ) -> WebhookDeliveryConnection:
-        log = info.context.engine.webhook_log
-        query = DeliveryQuery(delivery_filter(filter), forward_size(first), after)
-        page = await log.page(query)
-
-        async def count(at_most: int | None) -> int:
-            if at_most is not None and at_most < 0:
-                raise InvalidInput(f"atMost: {at_most} is below 0.", field="atMost")
-            return await log.count(query.where, at_most)
-
-        return WebhookDeliveryConnection(
-            nodes=cast(list[Any], page.deliveries),
-            page_info=PageInfo(
-                has_next_page=page.has_next,
-                has_previous_page=after is not None,
-                start_cursor=page.start_cursor,
-                end_cursor=page.end_cursor,
-            ),
-            count=count,
-        )
+        return await delivery_connection(info.context.engine.webhook_log, delivery_filter(filter), first, after)
 
 
 @strawberry.type

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
     from schema.logs import JobLogConnection
     from schema.schedules import Schedule
-    from schema.webhooks import WebhookDelivery, WebhookEndpoint
+    from schema.webhooks import WebhookDelivery, WebhookDeliveryConnection, WebhookEndpoint
 
 
 class Loaders(Protocol):
@@ -35,6 +35,10 @@ class Loaders(Protocol):
     async def deliveries(self, job_id: int) -> Sequence[WebhookDelivery]: ...
 
     async def endpoint_of(self, delivery: WebhookDelivery) -> WebhookEndpoint: ...
+
+    async def deliveries_to(
+        self, endpoint: WebhookEndpoint, first: int | None, after: str | None
+    ) -> WebhookDeliveryConnection: ...
 
     async def schedule(self, schedule_id: int) -> Schedule | None: ...
 

@@ -27,6 +27,12 @@ class WebhookEndpoint:
     disabled_reason: str | None = strawberry.field(description="Why it was switched off, when the server did it.")
     created_at: datetime
 
+    @strawberry.field(description="Newest first. first: at most 100; not given means 50.")
+    async def deliveries(
+        self, info: Info, first: int | None = None, after: str | None = None
+    ) -> WebhookDeliveryConnection:
+        return await info.context.loaders.deliveries_to(self, first, after)
+
 
 @strawberry.type(description="One POST and what came of it.")
 class DeliveryTry:

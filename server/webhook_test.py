@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import asyncio
 import hmac
-import html
 from collections import deque
 from collections.abc import Mapping
 from typing import Any
@@ -22,6 +21,7 @@ from starlette.responses import HTMLResponse, JSONResponse, Response
 from engine.clock import Clock, SystemClock
 from engine.secrets import decode_secret
 from engine.webhooks import sign
+from server.webhook_test_page import HEADERS, page
 
 KEPT = 100
 MAX_BYTES = 1_048_576
@@ -29,21 +29,6 @@ MAX_AGE_SECONDS = 300
 BODILESS = (204, 205, 304)
 DEFAULT_SLOW_SECONDS, MAX_SLOW_SECONDS = 20.0, 120.0
 USAGE = "answer: give a status from 200 to 599, or redirect, or slow; seconds: 0 to 120"
-PAGE = """<!doctype html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Webhooks received</title><style>
-:root {{ color-scheme: light dark; font: 15px/1.5 system-ui, sans-serif }}
-body {{ max-width: 60rem; margin: 2rem auto; padding: 0 1rem }}
-article {{ border: 1px solid color-mix(in srgb, currentColor 20%, transparent); border-radius: 8px; margin: 1rem 0;
-padding: .75rem 1rem }}
-pre {{ overflow: auto; margin: .5rem 0 0; font-size: 13px }}
-header {{ display: flex; flex-wrap: wrap; gap: .25rem 1rem; font-variant-numeric: tabular-nums }}
-.verified {{ color: light-dark(#0a6b2d, #5fd38a) }} .refused {{ color: light-dark(#b3261e, #ff8a80) }}
-small {{ opacity: .75 }}
-</style></head><body><h1>Webhooks received</h1><p>{count} kept, newest first; answering <b>{answer}</b>.
-<small>Reload to see more.</small></p>{items}</body></html>
-"""
-HEADERS = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'", "Cache-Control": "no-store"}
 
 
 class WebhookTest:
@@ -74,9 +59,11 @@ class WebhookTest:
         except ClientDisconnect:
             return Response(status_code=400)
         try:
-            parsed = orjson.loads(body)
+            orjson.loads(body)
         except orjson.JSONDecodeError:
             parsed = None
+        else:
+            parsed = orjson.Fragment(bytes(body))  # as it came: large numbers and deep nesting survive
         self._received.appendleft(
             {
                 "receivedAt": self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -132,9 +119,9 @@ class WebhookTest:
     async def show(self, request: Request) -> Response:
         """GET: what has come, newest first."""
         if "text/html" in request.headers.get("accept", ""):
-            items = "".join(map(_article, self._received)) or "<p>Nothing yet.</p>"
-            page = PAGE.format(count=len(self._received), answer=html.escape(self._answer), items=items)
-            return HTMLResponse(page, headers={**HEADERS, "Vary": "Accept"})
+            address = str(request.url.replace(query="", fragment=""))
+            shown = page(self._received, answer=self._answer, url=address, kept=KEPT)
+            return HTMLResponse(shown, headers=HEADERS)
         content = orjson.dumps({"received": list(self._received)}, option=orjson.OPT_INDENT_2)
         return Response(content, media_type="application/json", headers={"Vary": "Accept"})
 
@@ -147,15 +134,3 @@ class WebhookTest:
         if not (is_status or answer in ("redirect", "slow")) or not 0 <= seconds <= MAX_SLOW_SECONDS:
             raise ValueError(USAGE)
         return answer, seconds
-
-
-def _article(receipt: Mapping[str, Any]) -> str:
-    verdict = receipt["signature"]
-    kind = "verified" if verdict == "verified" else "refused"
-    headers = "\n".join(f"{name}: {value}" for name, value in receipt["headers"].items())
-    return (
-        f"<article><header><time>{html.escape(receipt['receivedAt'])}</time>"
-        f"<b>{html.escape(receipt['headers'].get('webhook-event', 'no event'))}</b>"
-        f'<span class="{kind}">signature: {html.escape(verdict)}</span></header>'
-        f"<pre>{html.escape(headers)}</pre><pre>{html.escape(receipt['bodyText'])}</pre></article>"
-    )

@@ -1,12 +1,17 @@
 """The outbox's rows: claimed for one try at a time, with a lease, so that a crash repeats a try and loses none.
 
 Each receiver is a lane: an endpoint, or the host of jobs' own URLs. Lanes share a claim evenly. Every transaction locks
-deliveries before circuits.
+deliveries before circuits, and waits for no delivery after that.
+
+When a circuit closes, what waited for its receiver is brought forward, a little more with each try that succeeds: at
+first two, soon hundreds, and nothing more while all fail. A delivery that is brought forward gets its last try back: it
+loses nothing if the receiver is not as well as it seemed.
 """
 
 from __future__ import annotations
 
 import secrets
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -21,6 +26,13 @@ WINDOW = 100
 """How many due deliveries to jobs' own URLs are looked at from either end: the oldest, and the newest, so that a host's
 first try does not wait behind another host's backlog."""
 HELD_LIMIT = 100
+GROWTH = 2
+"""How many are brought forward for each try that succeeds."""
+BROUGHT_FORWARD_LIMIT = 500
+HOST_WINDOW = 1000
+"""How many waiting deliveries to jobs' own URLs are looked at for those of a host that is well again."""
+BROUGHT_FORWARD_DAYS = 5
+"""Older deliveries keep to their own times, so that each comes to its end however often its receiver comes and goes."""
 COLUMNS = "id, message_id, event, endpoint_id, url, body, try_count, created_at"
 
 
@@ -59,14 +71,18 @@ class DeliveryWrites:
         return [await self._claim_due(unit, request) for request in requests]
 
     async def _claim_due(self, unit: Unit, request: DueRequest) -> list[DueDelivery]:
-        endpoints = await self._endpoints_with_due(unit)
+        pending = await self._endpoints_with_pending(unit)
+        endpoints = [id_ for at, id_ in pending if at <= unit.now_text]
         others = await self._due_elsewhere(unit, endpoints)
+        circuits = await self._circuits.of(unit, [lane for lane in others if lane < 0])
+        open_ = {lane for lane, circuit in circuits.items() if circuit.is_open(unit.now)}
+        probed = {lane for lane, circuit in circuits.items() if circuit.is_failing} - open_
+        for at, lane in pending:  # nothing is due, but the time has come to see whether it is well again
+            if at > unit.now_text and lane in probed and await self._bring_forward(unit, lane, unit.now_text, 1):
+                endpoints.append(lane)
         lanes = [*endpoints, *others]
         if not lanes:
             return []
-        circuits = await self._circuits.of(unit, lanes)
-        open_ = {lane for lane, circuit in circuits.items() if circuit.is_open(unit.now)}
-        probed = {lane for lane, circuit in circuits.items() if circuit.open_until is not None} - open_
         share = max(1, request.limit // len(lanes))
         left = request.limit
         claimed: list[DueDelivery] = []
@@ -91,8 +107,8 @@ class DeliveryWrites:
                     taken[lane] = len(found)
         return claimed
 
-    async def _endpoints_with_due(self, unit: Unit) -> list[int]:
-        """The endpoints that something is due for, the longest due first."""
+    async def _endpoints_with_pending(self, unit: Unit) -> list[tuple[str, int]]:
+        """When the first delivery of each endpoint is due, and whose it is; the longest due first."""
         first = (
             f"SELECT next_try_at FROM {self._due_of_endpoint} WHERE endpoint_id={{}} AND status='PENDING' "
             "ORDER BY endpoint_id, next_try_at LIMIT 1"  # or MySQL sorts all that waits for an endpoint
@@ -101,8 +117,7 @@ class DeliveryWrites:
             f"SELECT id, ({first.format('webhook_endpoint.id')}) FROM {self._endpoints} WHERE id > 0 "
             f"UNION ALL SELECT {SETTINGS_ENDPOINT_ID}, ({first.format(SETTINGS_ENDPOINT_ID)})"
         )
-        due = [(at, id_) for id_, at in rows if at is not None and at <= unit.now_text]
-        return [id_ for _at, id_ in sorted(due)]
+        return sorted((at, id_) for id_, at in rows if at is not None)
 
     async def _due_elsewhere(self, unit: Unit, endpoints: Collection[int]) -> dict[int, list[int]]:
         """Ids by lane, oldest first: jobs' own URLs, and what is left of endpoints that were deleted."""
@@ -189,27 +204,64 @@ class DeliveryWrites:
                     for each in known
                 ],
             )
-        outcomes: dict[tuple[str, str | None], list[int]] = {}
+        outcomes: dict[tuple[str, str | None, str | None], list[int]] = {}
         for each in owned:
             wait = each.retry_after_seconds
             next_try_at = None if wait is None else unit.later(wait)
-            outcomes.setdefault((each.status.value, next_try_at), []).append(each.delivery.id)
-        for (status, next_try_at), ids in outcomes.items():
+            not_before = unit.later(each.asked_seconds) if each.asked_seconds else None
+            outcomes.setdefault((each.status.value, next_try_at, not_before), []).append(each.delivery.id)
+        for outcome, ids in outcomes.items():
             await transaction.execute(
-                f"UPDATE {self._by_id} SET status=%s, next_try_at=%s, try_count=try_count+1, claim_token=NULL, "
-                f"updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)})",
-                (status, next_try_at),
+                f"UPDATE {self._by_id} SET status=%s, next_try_at=%s, not_before=%s, try_count=try_count+1, "
+                f"claim_token=NULL, updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)})",
+                outcome,
             )
         await self._note_circuits(unit, [each for each in known if not each.delivery.is_held])
         return answers
 
     async def _note_circuits(self, unit: Unit, results: Iterable[TryResult]) -> None:
-        succeeded: set[int] = set()
-        failures: dict[int, int] = {}
+        succeeded: Counter[int] = Counter()
+        failures: Counter[int] = Counter()
         for each in results:
-            lane = each.delivery.lane
             if each.status is DeliveryStatus.DELIVERED:
-                succeeded.add(lane)
+                succeeded[each.delivery.lane] += 1
             elif each.counts_against_receiver:
-                failures[lane] = failures.get(lane, 0) + 1
-        await self._circuits.note(unit, succeeded, failures)
+                failures[each.delivery.lane] += 1
+        recovering = await self._circuits.note(unit, succeeded, failures)
+        recovered = []
+        for lane, closed_at in recovering.items():
+            limit = min(GROWTH * succeeded[lane], BROUGHT_FORWARD_LIMIT)
+            if await self._bring_forward(unit, lane, closed_at, limit) < limit:
+                recovered.append(lane)
+        await self._circuits.forget(unit, recovered)
+
+    async def _bring_forward(self, unit: Unit, lane: int, closed_at: str, limit: int) -> int:
+        """Make up to ``limit`` of what has waited for a receiver since before ``closed_at`` due now; how many it was.
+
+        Not what is under way, nor what the receiver has asked to be sent later.
+        """
+        waiting = (
+            f"status='PENDING' AND next_try_at > '{unit.now_text}' AND claim_token IS NULL AND try_count > 0 "
+            f"AND updated_at <= '{closed_at}' AND created_at >= '{unit.later(-BROUGHT_FORWARD_DAYS * 86_400)}' "
+            f"AND (not_before IS NULL OR not_before <= '{unit.now_text}')"
+        )
+        if lane < 0:
+            found = await unit.transaction.fetch(
+                f"SELECT id, url FROM {self._due_of_endpoint} WHERE endpoint_id IS NULL AND {waiting} "
+                f"ORDER BY next_try_at, id LIMIT {HOST_WINDOW}"
+            )
+            ids = [id_ for id_, url in found if lane_of(None, url) == lane][:limit]
+            source = f"{self._by_id} WHERE id IN ({id_list(ids)}) AND {waiting} ORDER BY id" if ids else ""
+        else:
+            source = f"{self._due_of_endpoint} WHERE endpoint_id={lane} AND {waiting} ORDER BY next_try_at, id"
+        if not source:
+            return 0
+        rows = await unit.transaction.fetch(f"SELECT id FROM {source} LIMIT {limit}{unit.transaction.skip_locked}")
+        if rows:
+            await unit.transaction.execute(
+                f"UPDATE {self._by_id} SET next_try_at='{unit.now_text}', try_count=try_count-1, "
+                f"updated_at='{unit.now_text}' WHERE id IN ({id_list(row[0] for row in rows)}) AND status='PENDING' "
+                "AND claim_token IS NULL"
+            )
+            unit.made_due += len(rows)
+        return len(rows)

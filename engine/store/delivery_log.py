@@ -99,7 +99,7 @@ class RedeliveryWrites:
                     f"WHERE id IN ({id_list(ids)})",
                     (url,),
                 )
-            unit.redelivered += sum(map(len, by_endpoint.values()))
+            unit.made_due += sum(map(len, by_endpoint.values()))
             answers.append(len(rows))
         return answers
 

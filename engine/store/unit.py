@@ -54,7 +54,7 @@ class Unit:
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
         self.deliveries: list[NewDelivery] = []
-        self.redelivered = 0
+        self.made_due = 0
         self.first_seq: int | None = None
         self.last_seq: int | None = None
         self._events: list[tuple[Any, ...]] = []

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import stat
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import orjson
@@ -10,6 +12,7 @@ import pytest
 from client import Api, unique
 from eventually import eventually
 from launching import Launch, Receiver
+from processes import ServerProcess, free_port, like_make_run
 from standardwebhooks.webhooks import Webhook
 
 ENDPOINT = "id url events taskNames enabled disabledReason createdAt"
@@ -199,3 +202,36 @@ async def test_without_a_key_mysql_has_no_endpoints(launch: Launch, api_of: Any,
     assert error["code"] == "BAD_USER_INPUT"
     assert "set SIGNALBOX_SECRET_KEY" in error["message"]
     assert await api.data(LIST) == {"webhookEndpoints": []}
+
+
+FILLING = """
+import asyncio, os, time
+from signalbox import task
+
+def wait_for(path):
+    while not os.path.exists(path):
+        time.sleep(0.05)
+
+@task("fill the pool")
+async def fill(path: str):
+    await asyncio.gather(*(asyncio.to_thread(wait_for, path) for _ in range(100)))
+"""
+
+
+async def test_a_webhook_leaves_while_tasks_fill_the_default_pool_of_threads(
+    launch: Launch, api_of: Callable[[ServerProcess], Api], receiver: Receiver, tmp_path: Path
+) -> None:
+    (tmp_path / "filling.py").write_text(FILLING)
+    emptied = tmp_path / "emptied"
+    server = launch("serve", "--port", "0", "--tasks", str(tmp_path / "filling.py"), **like_make_run(free_port()))
+    api = api_of(server)
+    filling = await api.create("fill the pool", payload={"path": str(emptied)}, run=True)
+    await api.job_in(filling["id"], "RUNNING")
+    try:
+        by_name = receiver.url.replace("127.0.0.1", "localhost")
+        await api.create("anything", run=True, webhookUrl=by_name)
+        await eventually(lambda: receiver.received, timeout_seconds=20.0)
+        assert (await api.job(filling["id"]))["status"] == "RUNNING"
+    finally:
+        emptied.touch()
+    await api.job_in(filling["id"], "COMPLETED")

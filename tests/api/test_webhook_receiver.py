@@ -47,6 +47,11 @@ async def test_the_receiver(launch: Callable[..., ServerProcess]) -> None:
         assert "<script" not in page
         assert "&lt;script&gt;" in page
         assert page.count("signature: verified") == 1
+        for body in ("[" * 300 + "]" * 300, f'{{"n":{2**70},"x":1.10}}'):
+            async with session.post(url, data=body) as response:
+                assert response.status == 200
+            async with session.get(url) as response:
+                assert f'"body": {body}' in await response.text()
         for answer, status in {"500": 500, "410": 410, "redirect": 302}.items():
             async with session.post(f"{url}?answer={answer}", data="{}", allow_redirects=False) as response:
                 assert response.status == status

@@ -153,6 +153,10 @@ class Scene:
             await self.turn()
         return await self.all()
 
+    async def due(self) -> int:
+        """How many are due now."""
+        return sum(each.next_try_at is not None and each.next_try_at <= self.clock.now() for each in await self.all())
+
     async def circuit(self, endpoint_id: int) -> tuple[int, bool] | None:
         rows = await self.store.database.fetch(
             f"SELECT failures_in_a_row, open_until IS NOT NULL FROM webhook_circuit WHERE endpoint_id={endpoint_id}"
@@ -270,6 +274,41 @@ async def test_a_circuit_opens_probes_and_closes(it: Scene) -> None:
     await it.turn()
     assert await it.circuit(id_) is None
     assert all(each.status is DELIVERED for each in await it.to_the_end())
+
+
+async def test_after_an_outage_all_that_waits_is_sent_at_once(it: Scene) -> None:
+    """Gently: no more at a time than a receiver may have, and few at first."""
+    is_well, under_way, most = False, 0, 0
+
+    async def answer(writer: asyncio.StreamWriter, number: int) -> None:
+        nonlocal under_way, most
+        under_way += 1
+        most = max(most, under_way)
+        await asyncio.sleep(0.005)
+        under_way -= 1
+        await plain("200 OK" if is_well else "500 No")(writer, number)
+
+    id_ = await it.endpoint("back", answer)
+    await it.complete(300)
+    for _ in range(2):  # after two tries or refusals of each, the next is five minutes off
+        while await it.due():
+            await it.turn()
+        it.clock.pass_by(probe_seconds(1) + 1)
+    failed = it.wild.counts["back"]
+    assert FAILURES_TO_OPEN < failed <= LANE_LIMIT + 1
+    is_well = True
+    rounds: list[int] = []
+    while await it.circuit(id_) is not None:
+        before = it.wild.counts["back"]
+        await it.turn()
+        rounds.append(it.wild.counts["back"] - before)
+    while await it.due():
+        await it.turn()
+    assert rounds[:4] == [1, 2, 4, 8]
+    assert most <= LANE_LIMIT
+    assert {each.status for each in await it.all()} == {DELIVERED}
+    assert it.wild.counts["back"] == failed + 300
+    assert all(it.clock.now() - each.created_at < timedelta(seconds=60) for each in await it.all())
 
 
 async def test_success_between_failures_keeps_it_closed(it: Scene) -> None:

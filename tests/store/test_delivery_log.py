@@ -184,7 +184,7 @@ async def test_all_that_match_are_sent_again_and_no_other(store: Store, name: st
 async def test_the_loop_is_told_that_there_is_something_to_send(store: Store) -> None:
     rows = await fill(store, 5)
     told: list[int] = []
-    hear: Callable[[Any], None] = lambda unit: told.append(unit.redelivered)  # noqa: E731
+    hear: Callable[[Any], None] = lambda unit: told.append(unit.made_due)  # noqa: E731
     store.listen(hear)
     delivered = [row["message_id"] for row in rows]
     await asyncio.gather(*(store.delivery_log.redeliver(each, {}) for each in delivered))

@@ -22,8 +22,9 @@ import pytest
 from databases import ALL_DATABASES, OpenStore
 from makers import ERROR, claim, new_job, one_delivery
 
-from engine.records import Finish, NewEndpoint, NewSchedule, TryResult
+from engine.records import DueDelivery, Finish, NewEndpoint, NewSchedule, TryResult
 from engine.states import Trigger
+from engine.store.circuits import FAILURES_TO_OPEN, lane_of
 from engine.store.claims import Heartbeat, Progress
 from engine.store.database import Transaction, to_text
 from engine.store.delivery_log import DeliveryFilter, DeliveryQuery
@@ -455,3 +456,38 @@ async def test_task_names_are_one_look_up_each(planner: Planner) -> None:
         status = await transaction.fetch("SHOW SESSION STATUS LIKE 'Handler_read%'")
     assert len(names) == len(NAMES)
     assert sum(int(count) for _name, count in status) < 3 * len(NAMES)
+
+
+@pytest.mark.parametrize("url", [None, "http://host.test/hook"])
+async def test_the_end_of_an_outage(planner: Planner, url: str | None) -> None:
+    """What waits for an endpoint is read by its index, a few rows of it; of what waits for hosts, a window."""
+    store = planner.store
+    now = await store.database.now()
+    before, later = to_text(now - timedelta(minutes=1)), to_text(now + timedelta(hours=1))
+    lane = lane_of(None if url else 0, url or "")
+    own = f"endpoint_id=NULL, url='{url}'" if url else "endpoint_id=0"
+    columns = ("endpoint_id", "failures_in_a_row", "failing_since", "open_until", "probes", "updated_at")
+    async with store.database.transaction() as transaction:
+        await transaction.execute(
+            f"UPDATE webhook_delivery SET {own}, try_count=1, claim_token=NULL, updated_at='{before}', "
+            f"next_try_at='{later}' WHERE status='PENDING'"
+        )
+        await transaction.insert("webhook_circuit", columns, [(lane, FAILURES_TO_OPEN, before, before, 0, before)])
+        if url:  # the probe; an endpoint's is brought forward
+            first = "SELECT MIN(id) AS first FROM webhook_delivery WHERE status='PENDING'"
+            await transaction.execute(
+                f"UPDATE webhook_delivery SET next_try_at='{before}' WHERE id=(SELECT first FROM ({first}) f)"
+            )
+    claimed: list[DueDelivery] = []
+
+    async def claim_probe() -> None:
+        claimed.extend(await store.claim_deliveries(10, 30.0))
+
+    plans = await planner.plans_of(claim_probe())
+    [probe] = claimed
+    plans += await planner.plans_of(store.record_try(TryResult(probe, DeliveryStatus.DELIVERED, 1, 200, None, None)))
+    brought = [sql for sql, _steps in plans if sql.startswith("UPDATE") and "try_count=try_count-1" in sql]
+    assert len(brought) == (1 if url else 2)
+    for sql, steps in plans:
+        assert_reads_by_index(sql, steps)
+    assert len(await store.claim_deliveries(10, 30.0)) == 2

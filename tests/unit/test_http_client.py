@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.resolver import ThreadedResolver
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -23,6 +22,7 @@ from eventually import eventually
 from engine.addresses import is_public
 from engine.errors import ConfigurationError
 from engine.http_client import HttpClient, HttpError, HttpErrorCode, check_url
+from engine.name_resolver import NameResolver
 
 LOOPBACK = ("127.0.0.0/8",)
 
@@ -253,13 +253,13 @@ async def request_with(allow: list[str], url: str) -> int:
 
 
 def resolve_to(monkeypatch: pytest.MonkeyPatch, *addresses: str) -> None:
-    async def resolve(self: ThreadedResolver, host: str, port: int = 0, family: Any = 0) -> list[dict[str, Any]]:
+    async def resolve(self: NameResolver, host: str, port: int = 0, family: Any = 0) -> list[dict[str, Any]]:
         return [
             {"hostname": host, "host": each, "port": port, "family": family, "proto": 0, "flags": 0}
             for each in addresses
         ]
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(NameResolver, "resolve", resolve)
 
 
 @pytest.mark.parametrize(
@@ -405,8 +405,11 @@ async def test_cancellation_passes_through(receiver: Receiver, client: HttpClien
         await request
 
 
-async def test_closing_ends_requests_under_way(receiver: Receiver, client: HttpClient) -> None:
-    request = asyncio.create_task(client.request("GET", f"http://127.0.0.1:{receiver.port}/hang"))
+@pytest.mark.parametrize("is_repeatable", [False, True])
+async def test_closing_ends_requests_under_way(receiver: Receiver, client: HttpClient, is_repeatable: bool) -> None:
+    await client.request("GET", f"http://127.0.0.1:{receiver.port}/")  # its connection is used again
+    url = f"http://127.0.0.1:{receiver.port}/hang"
+    request = asyncio.create_task(client.request("POST", url, is_repeatable=is_repeatable))
     await eventually(lambda: receiver.waiting)
     await client.close()
     with pytest.raises(HttpError) as error:
@@ -437,7 +440,7 @@ async def test_a_name_that_does_not_resolve(client: HttpClient, monkeypatch: pyt
     async def resolve(*_: Any, **__: Any) -> list[Any]:
         raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", resolve)
+    monkeypatch.setattr(NameResolver, "resolve", resolve)
     with pytest.raises(HttpError, match=r"nowhere\.invalid cannot be resolved") as error:
         await client.request("GET", "http://nowhere.invalid/")
     assert error.value.code is HttpErrorCode.UNREACHABLE

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 from aiohttp import web
-from aiohttp.resolver import ThreadedResolver
 
 from engine.http_client import HttpClient, HttpError, HttpErrorCode
+from engine.name_resolver import NameResolver
 
 LITERALS = [
     "127.0.0.1",
@@ -150,7 +150,7 @@ def resolve(monkeypatch: pytest.MonkeyPatch, answers: dict[str, list[str]]) -> l
         flags = socket.AI_NUMERICHOST | socket.AI_NUMERICSERV
         return [{"hostname": host, "host": address, "port": port, "family": kind, "proto": 0, "flags": flags}]
 
-    monkeypatch.setattr(ThreadedResolver, "resolve", answer)
+    monkeypatch.setattr(NameResolver, "resolve", answer)
     return asked
 
 
