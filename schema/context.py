@@ -15,8 +15,8 @@ from strawberry.types import Info as StrawberryInfo
 if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
     from schema.logs import JobLogConnection
-    from schema.schedules import Schedule
-    from schema.webhooks import WebhookDelivery, WebhookEndpoint
+    from schema.schedules import Schedule, ScheduleFiring
+    from schema.webhooks import WebhookCircuit, WebhookDelivery, WebhookEndpoint
 
 
 class Loaders(Protocol):
@@ -36,7 +36,13 @@ class Loaders(Protocol):
 
     async def endpoint_of(self, delivery: WebhookDelivery) -> WebhookEndpoint: ...
 
+    async def delivery_body(self, delivery: WebhookDelivery) -> str: ...
+
+    async def circuit(self, endpoint: WebhookEndpoint) -> WebhookCircuit | None: ...
+
     async def schedule(self, schedule_id: int) -> Schedule | None: ...
+
+    async def last_firings(self, schedule: Schedule, first: int) -> Sequence[ScheduleFiring]: ...
 
     def next_runs(self, schedule: Schedule, first: int) -> Sequence[datetime]:
         """The next firings of a schedule."""

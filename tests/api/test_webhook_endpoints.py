@@ -70,6 +70,8 @@ async def test_the_life_of_an_endpoint(api: Api, receiver: Receiver) -> None:
             "JOB_COMPLETED",
         )
         assert (await api.data(ONE, id=delivery["id"]))["webhookDelivery"] == delivery
+        bodies = "query($id: ID!) { webhookDelivery(id: $id) { body } }"
+        assert (await api.data(bodies, id=delivery["id"]))["webhookDelivery"]["body"].encode() == body
 
         rotated = (await api.data(ROTATE, id=endpoint["id"]))["rotateWebhookSecret"]
         assert rotated["endpoint"] == endpoint
@@ -156,6 +158,31 @@ async def test_the_log_in_pages_and_sent_again_by_filter(api: Api, receiver: Rec
         await eventually(arrived, timeout_seconds=20.0)
         tries = {each["job"]["id"]: len(each["tries"]) for each in await delivered(api, 3, **where)}
         assert tries == {jobs[0]: 1, jobs[1]: 2, jobs[2]: 1}
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_an_endpoint_that_fails(api: Api, receiver: Receiver) -> None:
+    name = unique("task")
+    endpoint, _secret = await create(api, receiver.url, taskNames=[name])
+    circuit = "{ webhookEndpoints { id circuit { failuresInARow failingSince openUntil } } }"
+
+    async def told() -> dict[str, Any] | None:
+        listed = (await api.data(circuit))["webhookEndpoints"]
+        found: dict[str, Any] | None = next(each["circuit"] for each in listed if each["id"] == endpoint["id"])
+        return found
+
+    try:
+        assert await told() is None
+        receiver.statuses = [500]
+        await api.create(name, run=True)
+        failing = await eventually(told, timeout_seconds=20.0)
+        assert (failing["failuresInARow"], failing["openUntil"]) == (1, None)
+        [delivery] = await log(api, endpointId=endpoint["id"])
+        assert failing["failingSince"] >= delivery["createdAt"]
+        await api.data(REPLAY, id=delivery["id"])  # the next try by itself is seconds away
+        await delivered(api, 1, endpointId=endpoint["id"])
+        assert await told() is None
     finally:
         await api.data(DELETE, id=endpoint["id"])
 
