@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -16,13 +15,6 @@ from processes import ServerProcess, free_port, like_make_run
 
 pytestmark = pytest.mark.browser
 STATUSES = ("Pending", "Scheduled", "Queued", "Running", "Completed", "Failed", "Cancelled")
-
-
-@pytest.fixture
-async def visitor(browser: Browser, server: ServerProcess) -> AsyncIterator[Visitor]:
-    context = await browser.new_context(viewport={"width": 1360, "height": 850})
-    yield Visitor(context, server.url)
-    await context.close()
 
 
 async def test_a_fresh_start(visitor: Visitor) -> None:

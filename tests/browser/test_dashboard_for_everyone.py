@@ -15,12 +15,15 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWER, OPERATOR = "viewer-key-0123456789", "operator-key-0123456789"
 SCHEDULE = "mutation ($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id } } }"
-PAGES = {"overview": "/", "jobs": "/jobs", "job": "/jobs/1", "schedules": "/schedules"}
+ENDPOINT = "mutation ($url: String!) { createWebhookEndpoint(input: {url: $url}) { secret } }"
+PAGES = {"overview": "/", "jobs": "/jobs", "job": "/jobs/1", "schedules": "/schedules", "webhooks": "/webhooks"}
 Scheme = Literal["light", "dark"]
 
 
 async def furnish(url: str) -> None:
     """Something of everything: what a shop's server might have done this morning."""
+    for answer in ("200", "500"):
+        await ask(url, ENDPOINT, {"url": f"{url}/webhook-test?answer={answer}"})
     await create(url, {"payload": {"fail": "550 mailbox unavailable"}, "maxAttempts": 1, "run": True, "tags": ["eu"]})
     await create(
         url,
@@ -63,6 +66,12 @@ async def test_axe_finds_nothing(
             await page.get_by_role("button", name="New job").click()
             found += await _violations(page, "form")
             await page.keyboard.press("Escape")
+        if name == "webhooks":
+            await page.get_by_role("button", name="New endpoint").click()
+            found += await _violations(page, "endpoint's form")
+            await page.keyboard.press("Escape")
+            await page.get_by_role("button", name="Request and response").first.click()
+            await expect(page.get_by_test_id("request-body")).to_be_visible()
         found += await _violations(page, name)
     await context.close()
     assert found == []

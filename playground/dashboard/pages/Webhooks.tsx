@@ -1,0 +1,52 @@
+import { useQuery } from '@tanstack/react-query';
+import Lock from 'lucide-react/icons/lock';
+import Plus from 'lucide-react/icons/plus';
+import { useState } from 'react';
+import { APIError, request } from '../api/client';
+import { live } from '../api/live';
+import { ENDPOINTS } from '../api/operations';
+import type { Endpoint } from '../api/types';
+import { useStore } from '../lib/store';
+import { Action, Skeleton, Trouble } from '../ui/basics';
+import { Deliveries } from '../webhooks/Deliveries';
+import { EndpointForm, type Secret, SecretDialog } from '../webhooks/EndpointForm';
+import { Endpoints } from '../webhooks/Endpoints';
+
+const isForbidden = (error: Error | null) => error instanceof APIError && error.code === 'FORBIDDEN';
+
+export function Webhooks() {
+  const { paused } = useStore(live);
+  const [adding, setAdding] = useState(false);
+  const [secret, setSecret] = useState<Secret | null>(null);
+  const { data, error, dataUpdatedAt, refetch } = useQuery({
+    queryKey: ['webhooks', 'endpoints'],
+    queryFn: async ({ signal }) => (await request<{ webhookEndpoints: Endpoint[] }>(ENDPOINTS, {}, signal)).webhookEndpoints,
+    refetchInterval: ({ state }) => (paused || isForbidden(state.error) ? false : 5000),
+  });
+  const mayNot = isForbidden(error);
+  return (
+    <>
+      <div className="mb-3 flex items-center justify-between gap-2">
+        <h1 className="text-lg font-semibold">Webhooks</h1>
+        <Action kind="solid" why={mayNot ? 'Endpoints need an admin’s key' : null} onClick={() => setAdding(true)}>
+          <Plus aria-hidden className="size-4" /> New endpoint
+        </Action>
+      </div>
+      <section aria-label="Endpoints" className="mb-6">
+        {mayNot ? (
+          <p className="card flex items-center gap-2 px-4 py-3 text-soft" data-testid="no-permission">
+            <Lock aria-hidden className="size-4 shrink-0" /> Your key has no permission to see endpoints: they need an admin’s.
+          </p>
+        ) : (
+          <>
+            <Trouble error={error} dataFrom={dataUpdatedAt} retry={() => refetch()} />
+            {data ? <Endpoints endpoints={data} onNew={() => setAdding(true)} /> : error ? null : <Skeleton rows={3} />}
+          </>
+        )}
+      </section>
+      <Deliveries endpoints={data} />
+      {adding && <EndpointForm endpoint={null} onClose={() => setAdding(false)} onSecret={setSecret} />}
+      {secret && <SecretDialog {...secret} onClose={() => setSecret(null)} />}
+    </>
+  );
+}
