@@ -70,7 +70,7 @@ async def test_axe_finds_nothing(
             await page.get_by_role("button", name="New endpoint").click()
             found += await _violations(page, "endpoint's form")
             await page.keyboard.press("Escape")
-            await page.get_by_role("button", name="Request and response").first.click()
+            await page.get_by_role("button", name="Details of the delivery").first.click()
             await expect(page.get_by_test_id("request-body")).to_be_visible()
         found += await _violations(page, name)
     await context.close()

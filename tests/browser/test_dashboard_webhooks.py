@@ -106,7 +106,7 @@ async def test_what_was_sent_and_answered(visitor: Visitor) -> None:
     delivery = page.locator("[data-delivery]")
     await expect(delivery).to_contain_text("the receiver answered 500", timeout=15_000)
     await expect(endpoint(page, "0")).to_contain_text("Failing: 1 failure in a row", timeout=15_000)
-    await delivery.get_by_role("button", name="Request and response").click()
+    await delivery.get_by_role("button", name="Details of the delivery").click()
     await expect(delivery.get_by_test_id("request-body")).to_contain_text(
         '"payload":{"n":9007199254740993,"html":"<img'
     )

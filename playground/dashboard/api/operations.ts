@@ -75,7 +75,8 @@ export const TASKS = `query DashboardTasks {
 
 export const SCHEDULES = `query DashboardSchedules {
   schedules {
-    id name taskName priority cron timezone overlap misfire paused nextRunAt lastRunAt nextRuns(first: 5)
+    id name taskName priority cron timezone overlap misfire paused nextRunAt lastRunAt nextRuns(first: 5) payloadText
+    lastFirings(first: 30) { at job { id status } }
   }
 }`;
 
@@ -108,6 +109,12 @@ export const DELETE_ALL = `mutation DeleteJobs($filter: JobFilter!, $dryRun: Boo
 
 export const CREATE_SCHEDULE = `mutation CreateSchedule($input: CreateScheduleInput!) {
   createSchedule(input: $input) { schedule { id } }
+}`;
+export const UPDATE_SCHEDULE = `mutation UpdateSchedule($input: UpdateScheduleInput!) {
+  updateSchedule(input: $input) { schedule { id } }
+}`;
+export const NEXT_RUNS = `query DashboardNextRuns($cron: String!, $timezone: String!) {
+  nextRuns(cron: $cron, timezone: $timezone, first: 5)
 }`;
 export const PAUSE_SCHEDULE = `mutation PauseSchedule($id: ID!) { pauseSchedule(id: $id) { schedule { id } } }`;
 export const RESUME_SCHEDULE = `mutation ResumeSchedule($id: ID!) { resumeSchedule(id: $id) { schedule { id } } }`;

@@ -61,7 +61,10 @@ export function apply(arrived: Change[]) {
   }
   refresh(['counts'], 1500);
   refresh(['overview'], 800);
-  if (arrived.some((each) => ENDED.includes(each.to))) refresh(['webhooks'], 1500);
+  if (arrived.some((each) => ENDED.includes(each.to))) {
+    refresh(['webhooks'], 1500);
+    refresh(['schedules'], 1500);
+  }
   changes.set(arrived);
 }
 

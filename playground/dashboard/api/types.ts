@@ -161,6 +161,14 @@ export interface Schedule {
   nextRunAt: string | null;
   lastRunAt: string | null;
   nextRuns: string[];
+  payloadText: string | null;
+  lastFirings: Firing[];
+}
+
+export interface Firing {
+  at: string;
+  /** Null where the overlap policy left it out, and once the job is deleted. */
+  job: { id: string; status: JobStatus } | null;
 }
 
 export interface Stats {

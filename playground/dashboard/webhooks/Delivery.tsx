@@ -25,9 +25,9 @@ function Sent({ body }: { body: string }) {
   return (
     <section aria-label="Request body" className="min-w-0">
       <div className="flex flex-wrap items-center justify-between gap-x-2">
-        <h4 className="text-[13px] font-medium">
+        <h3 className="text-[13px] font-medium">
           Request body <span className="font-normal text-soft">{bytes(body)}</span>
-        </h4>
+        </h3>
         <span className="flex">
           {!isLong && (
             <Button kind="bare" className="px-2! text-[13px]" aria-pressed={pretty} onClick={() => setPretty(!pretty)}>
@@ -52,7 +52,7 @@ function Sent({ body }: { body: string }) {
 function Tries({ tries }: { tries: DeliveryDetail['tries'] }) {
   return (
     <section aria-label="Tries" className="min-w-0">
-      <h4 className="mb-1 text-[13px] font-medium">Tries</h4>
+      <h3 className="mb-1 text-[13px] font-medium">Tries</h3>
       {tries.length === 0 ? (
         <p className="text-soft">None yet.</p>
       ) : (
@@ -167,7 +167,7 @@ export function Delivery({ delivery, withJob }: { delivery: Listed; withJob?: bo
           <Action why={readOnly ? 'Your key may only read' : null} aria-label={`Resend delivery for job ${delivery.job.id}`} onClick={() => resend(delivery)}>
             <Send aria-hidden className="size-4" /> Resend
           </Action>
-          <Button aria-expanded={open} aria-label={`Request and response of the delivery for job ${delivery.job.id}`} onClick={() => setOpen(!open)}>
+          <Button aria-expanded={open} aria-label={`Details of the delivery for job ${delivery.job.id}`} onClick={() => setOpen(!open)}>
             Details <ChevronDown aria-hidden className={`size-4 ${open ? 'rotate-180' : ''}`} />
           </Button>
         </div>

@@ -167,9 +167,9 @@ export function Endpoints({ endpoints, onNew }: { endpoints: Endpoint[]; onNew: 
             <li key={each.id} data-endpoint={each.id} className="card px-4 py-3">
               <div className="flex flex-wrap items-start justify-between gap-x-6 gap-y-2">
                 <div className="min-w-0 grow basis-72 space-y-1">
-                  <h3 className="line-clamp-2 font-mono text-[13px] font-semibold wrap-anywhere" title={each.url}>
+                  <h2 className="line-clamp-2 font-mono text-[13px] font-semibold wrap-anywhere" title={each.url}>
                     {each.url}
-                  </h3>
+                  </h2>
                   <p className="text-[13px] wrap-anywhere text-soft">
                     {each.events.map((event) => word(event)).join(', ')} · {each.taskNames ? each.taskNames.join(', ') : 'every task'}
                     {each.id === OF_SETTINGS && ' · WEBHOOK_URL of the settings'}
