@@ -1,28 +1,16 @@
-import { useQuery } from '@tanstack/react-query';
 import Lock from 'lucide-react/icons/lock';
 import Plus from 'lucide-react/icons/plus';
 import { useState } from 'react';
-import { APIError, request } from '../api/client';
-import { live } from '../api/live';
-import { ENDPOINTS } from '../api/operations';
-import type { Endpoint } from '../api/types';
-import { useStore } from '../lib/store';
 import { Action, Skeleton, Trouble } from '../ui/basics';
 import { Deliveries } from '../webhooks/Deliveries';
 import { EndpointForm, type Secret, SecretDialog } from '../webhooks/EndpointForm';
 import { Endpoints } from '../webhooks/Endpoints';
-
-const isForbidden = (error: Error | null) => error instanceof APIError && error.code === 'FORBIDDEN';
+import { isForbidden, useEndpoints } from '../webhooks/useEndpoints';
 
 export function Webhooks() {
-  const { paused } = useStore(live);
   const [adding, setAdding] = useState(false);
   const [secret, setSecret] = useState<Secret | null>(null);
-  const { data, error, dataUpdatedAt, refetch } = useQuery({
-    queryKey: ['webhooks', 'endpoints'],
-    queryFn: async ({ signal }) => (await request<{ webhookEndpoints: Endpoint[] }>(ENDPOINTS, {}, signal)).webhookEndpoints,
-    refetchInterval: ({ state }) => (paused || isForbidden(state.error) ? false : 5000),
-  });
+  const { data, error, dataUpdatedAt, refetch } = useEndpoints();
   const mayNot = isForbidden(error);
   return (
     <>
