@@ -30,6 +30,7 @@ from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
+from engine.webhook_trials import WebhookTrials
 from models.enums import Role
 from resolvers.logs import log_connection, log_query
 from resolvers.redaction import Redactor
@@ -50,6 +51,7 @@ class Engine:
     waiting: Waiting
     endpoints: Endpoints
     webhook_log: WebhookLog
+    webhook_trials: WebhookTrials
     version: str
 
 

@@ -21,7 +21,7 @@ _MUTATION = (
 )
 _ENDPOINTS = (
     "Query.webhookEndpoints WebhookDelivery.endpoint Mutation.createWebhookEndpoint Mutation.updateWebhookEndpoint "
-    "Mutation.rotateWebhookSecret Mutation.deleteWebhookEndpoint"
+    "Mutation.rotateWebhookSecret Mutation.testWebhookEndpoint Mutation.deleteWebhookEndpoint"
 )
 
 NEEDED: Mapping[str, Role] = {

@@ -119,6 +119,7 @@ SHOWN: Mapping[str, Shown] = {
     "Schedule.payload": _unparsed("payload_text"),
     "Schedule.payloadText": _stored("payload_text"),
     "WebhookDelivery.body": _sent,
+    "TestWebhookEndpointPayload.body": _to_admins("body"),
     "WebhookDelivery.url": _said("url"),
     "DeliveryTry.error": _said("error"),
     "DeliveryTry.responseBody": _said("response_body"),

@@ -137,6 +137,12 @@ class WebhookEndpointPayload:
 
 
 @strawberry.type
+class TestWebhookEndpointPayload:
+    body: str = strawberry.field(description="What was sent, byte for byte.")
+    outcome: DeliveryTry
+
+
+@strawberry.type
 class WebhookDeliveryPayload:
     delivery: WebhookDelivery
 

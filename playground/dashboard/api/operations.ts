@@ -158,6 +158,9 @@ export const ROTATE_SECRET = `mutation RotateSecret($id: ID!) {
   rotateWebhookSecret(id: $id) { secret endpoint { id url } }
 }`;
 export const DELETE_ENDPOINT = `mutation DeleteEndpoint($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }`;
+export const TEST_ENDPOINT = `mutation TestEndpoint($id: ID!) {
+  testWebhookEndpoint(id: $id) { body outcome { at durationMs responseStatus error responseBody } }
+}`;
 export const REDELIVER = `mutation Redeliver($id: ID!) { redeliverWebhook(id: $id) { delivery { id status } } }`;
 export const REDELIVER_ALL = `mutation RedeliverAll($filter: WebhookDeliveryFilter!, $dryRun: Boolean!) {
   redeliverWebhooks(filter: $filter, dryRun: $dryRun) { count }

@@ -16,9 +16,9 @@ import { DeliveryState } from '../ui/status';
 
 const SHOWN_AT_ONCE = 20_000;
 
-const cameBack = (one: DeliveryTry) => (one.responseStatus ? `HTTP ${one.responseStatus}` : 'no response');
+export const cameBack = (one: DeliveryTry) => (one.responseStatus ? `HTTP ${one.responseStatus}` : 'no response');
 
-function Sent({ body }: { body: string }) {
+export function Sent({ body }: { body: string }) {
   const [pretty, setPretty] = useState(false);
   const [whole, setWhole] = useState(false);
   const isLong = body.length > SHOWN_AT_ONCE;

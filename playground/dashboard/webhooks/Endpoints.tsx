@@ -3,6 +3,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import CircleCheck from 'lucide-react/icons/circle-check';
 import CircleX from 'lucide-react/icons/circle-x';
+import FlaskConical from 'lucide-react/icons/flask-conical';
 import KeyRound from 'lucide-react/icons/key-round';
 import Pencil from 'lucide-react/icons/pencil';
 import Power from 'lucide-react/icons/power';
@@ -20,6 +21,7 @@ import { useNow } from '../lib/now';
 import { useStore } from '../lib/store';
 import { Action, Age, Button, Dialog, Empty, Problem, say } from '../ui/basics';
 import { EndpointForm, type Secret, SecretDialog } from './EndpointForm';
+import { Trial } from './Trial';
 
 const OF_SETTINGS = '0';
 
@@ -136,6 +138,7 @@ function Ask({ endpoint, kind, onClose, onSecret }: Question & { onClose: () => 
 
 export function Endpoints({ endpoints, onNew }: { endpoints: Endpoint[]; onNew: () => void }) {
   const [editing, setEditing] = useState<Endpoint | null>(null);
+  const [trying, setTrying] = useState<Endpoint | null>(null);
   const [asking, setAsking] = useState<Question | null>(null);
   const [secret, setSecret] = useState<Secret | null>(null);
   async function enable({ id, enabled }: Endpoint) {
@@ -178,6 +181,9 @@ export function Endpoints({ endpoints, onNew }: { endpoints: Endpoint[]; onNew: 
                   <LastDeliveries endpoint={each} />
                 </div>
                 <div className="flex flex-wrap gap-2">
+                  <Button onClick={() => setTrying(each)}>
+                    <FlaskConical aria-hidden className="size-4" /> Send a test
+                  </Button>
                   <Action why={why} onClick={() => setEditing(each)}>
                     <Pencil aria-hidden className="size-4" /> Edit
                   </Action>
@@ -198,6 +204,7 @@ export function Endpoints({ endpoints, onNew }: { endpoints: Endpoint[]; onNew: 
       </ul>
       {editing && <EndpointForm endpoint={editing} onClose={() => setEditing(null)} onSecret={setSecret} />}
       {asking && <Ask {...asking} onClose={() => setAsking(null)} onSecret={setSecret} />}
+      {trying && <Trial endpoint={trying} onClose={() => setTrying(null)} />}
       {secret && <SecretDialog {...secret} onClose={() => setSecret(null)} />}
     </>
   );
