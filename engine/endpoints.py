@@ -13,7 +13,7 @@ import structlog
 
 from engine.errors import InvalidInput
 from engine.http_client import HttpError, check_url
-from engine.records import DeliveryRecord, EndpointRecord, NewEndpoint
+from engine.records import CircuitRecord, DeliveryRecord, EndpointRecord, NewEndpoint
 from engine.registry import check_task_name
 from engine.secrets import SecretBox, SecretUnreadable, new_secret
 from engine.store.endpoints import EndpointChange, Reencryption, Rotation, not_found
@@ -81,6 +81,10 @@ class Endpoints:
         if own is not None and own.id in ids:
             found[own.id] = own
         return found
+
+    async def circuits(self, ids: Collection[int]) -> dict[int, CircuitRecord]:
+        """Of those among ``ids`` that have been failing."""
+        return await self._store.endpoints.circuits(ids)
 
     async def create(self, given: EndpointInput) -> WithSecret:
         """Create an endpoint. It is told of every job that ends from then on.

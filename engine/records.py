@@ -258,6 +258,14 @@ class ScheduleRecord:
         return None if self.payload_text is None else orjson.Fragment(self.payload_text)
 
 
+@dataclass(frozen=True, slots=True)
+class FiringRecord:
+    """One time at which a schedule fired; without a job where its overlap policy left it out."""
+
+    at: datetime
+    job_id: int | None
+
+
 @dataclass(slots=True, kw_only=True)
 class NewSchedule:
     """A schedule to be created; checked already."""
@@ -383,6 +391,15 @@ class DeliveryRecord:
     next_try_at: datetime | None
     created_at: datetime
     tries: list[TryRecord] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class CircuitRecord:
+    """How a receiver has been failing; ``open_until`` None: too few failures to open its circuit."""
+
+    failures_in_a_row: int
+    failing_since: datetime
+    open_until: datetime | None
 
 
 @dataclass(slots=True)

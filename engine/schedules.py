@@ -13,13 +13,14 @@ from typing import Any
 from engine.cron import cron_rule
 from engine.errors import InvalidInput, NotFound
 from engine.jobs import JobInput, Jobs
-from engine.records import JobRecord, NewSchedule, ScheduleRecord
+from engine.records import FiringRecord, JobRecord, NewSchedule, ScheduleRecord
 from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store
 from models.enums import JobPriority, MisfirePolicy, OverlapPolicy
 
 MAX_NAME_LENGTH = 255
-MAX_NEXT_RUNS = 100
+MAX_FIRINGS = 100
+"""Of the last ones and of the next, so many are told at once."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -120,17 +121,43 @@ class Schedules:
         Raises:
             InvalidInput: ``first`` is not from 1 to 100.
         """
-        if not 1 <= first <= MAX_NEXT_RUNS:
-            raise InvalidInput(f"first: {first} is not from 1 to {MAX_NEXT_RUNS}.", field="first")
-        rule = cron_rule(schedule.cron, schedule.timezone)
         moment = self._store.clock.now()
         if schedule.next_run_at is not None and schedule.next_run_at > moment:
             moment = schedule.next_run_at - timedelta(microseconds=1)  # this machine's clock may be behind
-        found: list[datetime] = []
-        while len(found) < first and (following := rule.after(moment)) is not None:
-            found.append(following)
-            moment = following
-        return found
+        return _firings_after(moment, schedule.cron, schedule.timezone, first)
+
+    def preview(self, cron: str, timezone: str, first: int) -> list[datetime]:
+        """The next ``first`` firings that a schedule of this rule would have, from now.
+
+        Raises:
+            InvalidInput: the rule or the zone cannot be read, or ``first`` is not from 1 to 100.
+        """
+        return _firings_after(self._store.clock.now(), cron, timezone, first)
+
+    async def last_firings(self, wanted: Sequence[tuple[int, int]]) -> list[list[FiringRecord]]:
+        """For each (schedule, number): its last so many firings, the latest first.
+
+        Raises:
+            InvalidInput: a number is not from 1 to 100.
+        """
+        for _schedule_id, first in wanted:
+            _check_first(first)
+        return await self._store.schedules.last_firings(wanted)
+
+
+def _check_first(first: int) -> None:
+    if not 1 <= first <= MAX_FIRINGS:
+        raise InvalidInput(f"first: {first} is not from 1 to {MAX_FIRINGS}.", field="first")
+
+
+def _firings_after(moment: datetime, cron: str, timezone: str, first: int) -> list[datetime]:
+    _check_first(first)
+    rule = cron_rule(cron, timezone)
+    found: list[datetime] = []
+    while len(found) < first and (following := rule.after(moment)) is not None:
+        found.append(following)
+        moment = following
+    return found
 
 
 def _check_name(name: str) -> None:

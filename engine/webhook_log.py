@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from engine.endpoints import Endpoints, job_of_stand_in
@@ -31,6 +32,10 @@ class WebhookLog:
     async def page(self, query: DeliveryQuery) -> DeliveryPage:
         """Raises: InvalidInput (the cursor), Unavailable"""
         return await self._log.page(query)
+
+    async def bodies(self, message_ids: Sequence[str]) -> dict[str, str]:
+        """What the tries of these deliveries send."""
+        return await self._log.bodies(message_ids)
 
     async def count(self, where: DeliveryFilter, at_most: int | None = None) -> int:
         return await self._log.count(where, at_most)

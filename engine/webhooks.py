@@ -119,7 +119,7 @@ class Receivers:
             Unavailable: the database cannot be reached.
         """
         known = await endpoints.by_id({each.endpoint_id for each in due if each.endpoint_id is not None})
-        by_endpoint = {endpoint_id: self._target(record, now) for endpoint_id, record in known.items()}
+        by_endpoint = {endpoint_id: self.target_of(record, now) for endpoint_id, record in known.items()}
         found = {}
         for each in due:
             if each.endpoint_id is None:
@@ -131,7 +131,10 @@ class Receivers:
                 found[each.id] = by_endpoint.get(each.endpoint_id, gone)
         return found
 
-    def _target(self, endpoint: EndpointRecord, now: datetime) -> Target:
+    def target_of(self, endpoint: EndpointRecord, now: datetime) -> Target:
+        """Where an endpoint's webhooks go, with the keys that sign them."""
+        if endpoint.id == SETTINGS_ENDPOINT_ID:
+            return Target(endpoint.url, self._settings_keys)
         if not endpoint.enabled:
             return Target(endpoint.url, refusal="the endpoint is disabled", is_final=True)
         kept = [endpoint.secret]

@@ -15,12 +15,22 @@ from strawberry.types import Info as StrawberryInfo
 from engine.endpoints import Endpoints, stand_in
 from engine.feed import Feed
 from engine.jobs import Jobs
-from engine.records import AttemptRecord, DeliveryRecord, EndpointRecord, EventRecord, JobRecord, ScheduleRecord
+from engine.records import (
+    AttemptRecord,
+    CircuitRecord,
+    DeliveryRecord,
+    EndpointRecord,
+    EventRecord,
+    FiringRecord,
+    JobRecord,
+    ScheduleRecord,
+)
 from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog, deliveries_to
+from engine.webhook_trials import WebhookTrials
 from models.enums import Role
 from resolvers.deliveries import delivery_connection
 from resolvers.logs import log_connection, log_query
@@ -43,6 +53,7 @@ class Engine:
     waiting: Waiting
     endpoints: Endpoints
     webhook_log: WebhookLog
+    webhook_trials: WebhookTrials
     version: str
 
 
@@ -137,6 +148,26 @@ class OperationLoaders:
 
         return self._loader(load)
 
+    @cached_property
+    def _circuits(self) -> DataLoader[int, CircuitRecord | None]:
+        async def load(ids: list[int]) -> list[CircuitRecord | None]:
+            found = await self._endpoints.circuits(ids)
+            return [found.get(endpoint_id) for endpoint_id in ids]
+
+        return self._loader(load)
+
+    @cached_property
+    def _bodies(self) -> DataLoader[str, str]:
+        async def load(ids: list[str]) -> list[str]:
+            found = await self._webhook_log.bodies(ids)
+            return [found.get(message_id, "") for message_id in ids]
+
+        return self._loader(load)
+
+    @cached_property
+    def _firings(self) -> DataLoader[tuple[int, int], list[FiringRecord]]:
+        return self._loader(self._schedules.last_firings)
+
     async def job(self, job_id: int) -> Any:
         return await self._jobs.load(job_id)
 
@@ -160,8 +191,18 @@ class OperationLoaders:
     async def deliveries_to(self, endpoint: Any, first: int | None, after: str | None) -> WebhookDeliveryConnection:
         return await delivery_connection(self._webhook_log, deliveries_to(endpoint), first, after)
 
+    async def delivery_body(self, delivery: Any) -> str:
+        return await self._bodies.load(delivery.id)
+
+    async def circuit(self, endpoint: Any) -> Any:
+        # that of a job's own webhookUrl is named after the job, and has no circuit of its own
+        return await self._circuits.load(int(endpoint.id)) if str(endpoint.id).isdigit() else None
+
     async def schedule(self, schedule_id: int) -> Any:
         return await self._schedules_by_id.load(schedule_id)
+
+    async def last_firings(self, schedule: Any, first: int) -> Sequence[Any]:
+        return await self._firings.load((schedule.id, first))
 
     def next_runs(self, schedule: Any, first: int) -> Sequence[datetime]:
         return self._schedules.next_runs(schedule, first)

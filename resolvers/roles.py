@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from models.enums import Role
 
 _QUERY = (
-    "job jobs jobStats tasks workers schedule schedules webhookDelivery webhookDeliveries version eventCursor "
+    "job jobs jobStats tasks workers schedule schedules nextRuns webhookDelivery webhookDeliveries version eventCursor "
     "__schema __type __typename"
 )
 _MUTATION = (
@@ -21,7 +21,7 @@ _MUTATION = (
 )
 _ENDPOINTS = (
     "Query.webhookEndpoints WebhookDelivery.endpoint Mutation.createWebhookEndpoint Mutation.updateWebhookEndpoint "
-    "Mutation.rotateWebhookSecret Mutation.deleteWebhookEndpoint"
+    "Mutation.rotateWebhookSecret Mutation.testWebhookEndpoint Mutation.deleteWebhookEndpoint"
 )
 
 NEEDED: Mapping[str, Role] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import cast
 
 import strawberry
@@ -27,6 +28,10 @@ class ScheduleQueries:
     @strawberry.field(description="All of them, by name.")
     async def schedules(self, info: Info) -> list[Schedule]:
         return cast(list[Schedule], await info.context.engine.schedules.all())
+
+    @strawberry.field(description="When a cron rule would fire next in a time zone; first: at most 100.")
+    def next_runs(self, info: Info, cron: str, timezone: str = "UTC", first: int | None = 5) -> list[datetime]:
+        return info.context.engine.schedules.preview(cron, timezone, 5 if first is None else first)
 
 
 @strawberry.type

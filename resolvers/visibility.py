@@ -16,6 +16,7 @@ from graphql import GraphQLObjectType, GraphQLResolveInfo
 
 from models.enums import Role
 from resolvers.redaction import Redactor
+from schema.context import Loaders
 from schema.jobs import PREVIEW_CHARACTERS
 
 HIDDEN_TRACEBACK = "[traceback: only to admins]"
@@ -32,6 +33,9 @@ class Sight(Protocol):
 
     @property
     def redactor(self) -> Redactor: ...
+
+    @property
+    def loaders(self) -> Loaders: ...
 
 
 Shown = Callable[[Any, Sight], Any]
@@ -86,6 +90,19 @@ def _said(attribute: str) -> Shown:
     return shown
 
 
+async def _sent(delivery: Any, sight: Sight) -> str:
+    """A delivery's body: JSON that repeats a job's payload, and what its error said."""
+    text = await sight.loaders.delivery_body(delivery)
+    if sight.role is Role.ADMIN:
+        return text
+    if "most recent call last" in text:
+        content = orjson.loads(text)
+        if isinstance(error := content.get("error"), dict):
+            error["message"] = without_tracebacks(error["message"])
+            text = orjson.dumps(content).decode()
+    return text if sight.role >= Role.OPERATOR else sight.redactor.json(text)
+
+
 def _to_admins(attribute: str) -> Shown:
     return lambda record, sight: getattr(record, attribute) if sight.role is Role.ADMIN else None
 
@@ -100,6 +117,9 @@ SHOWN: Mapping[str, Shown] = {
     "JobError.traceback": _to_admins("traceback"),
     "JobLogLine.message": _said("message"),
     "Schedule.payload": _unparsed("payload_text"),
+    "Schedule.payloadText": _stored("payload_text"),
+    "WebhookDelivery.body": _sent,
+    "TestWebhookEndpointPayload.body": _to_admins("body"),
     "WebhookDelivery.url": _said("url"),
     "DeliveryTry.error": _said("error"),
     "DeliveryTry.responseBody": _said("response_body"),

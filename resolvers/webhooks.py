@@ -16,6 +16,8 @@ from schema.webhooks import (
     BulkDeliveriesPayload,
     CreateWebhookEndpointInput,
     CreateWebhookEndpointPayload,
+    DeliveryTry,
+    TestWebhookEndpointPayload,
     UpdateWebhookEndpointInput,
     WebhookDelivery,
     WebhookDeliveryConnection,
@@ -73,6 +75,14 @@ class WebhookMutations:
     @strawberry.mutation(description="The old secret keeps signing beside the new one for 24 hours.")
     async def rotate_webhook_secret(self, info: Info, id: strawberry.ID) -> CreateWebhookEndpointPayload:  # noqa: A002
         return _with_secret(await info.context.engine.endpoints.rotate(parse_id(id)))
+
+    @strawberry.mutation(
+        description="POSTs a signed webhook that tells of no job (jobId 0) to it, once and now, and says what came of "
+        "it. Nothing of that is kept."
+    )
+    async def test_webhook_endpoint(self, info: Info, id: strawberry.ID) -> TestWebhookEndpointPayload:  # noqa: A002
+        trial = await info.context.engine.webhook_trials.send(parse_id(id))
+        return TestWebhookEndpointPayload(body=trial.body, outcome=cast(DeliveryTry, trial.outcome))
 
     @strawberry.mutation(description="Its deliveries stay on record; what was waiting becomes FAILED.")
     async def delete_webhook_endpoint(self, info: Info, id: strawberry.ID) -> DeletePayload:  # noqa: A002

@@ -15,8 +15,8 @@ from strawberry.types import Info as StrawberryInfo
 if TYPE_CHECKING:
     from schema.jobs import Job, JobAttempt, JobEvent
     from schema.logs import JobLogConnection
-    from schema.schedules import Schedule
-    from schema.webhooks import WebhookDelivery, WebhookDeliveryConnection, WebhookEndpoint
+    from schema.schedules import Schedule, ScheduleFiring
+    from schema.webhooks import WebhookCircuit, WebhookDelivery, WebhookDeliveryConnection, WebhookEndpoint
 
 
 class Loaders(Protocol):
@@ -40,7 +40,13 @@ class Loaders(Protocol):
         self, endpoint: WebhookEndpoint, first: int | None, after: str | None
     ) -> WebhookDeliveryConnection: ...
 
+    async def delivery_body(self, delivery: WebhookDelivery) -> str: ...
+
+    async def circuit(self, endpoint: WebhookEndpoint) -> WebhookCircuit | None: ...
+
     async def schedule(self, schedule_id: int) -> Schedule | None: ...
+
+    async def last_firings(self, schedule: Schedule, first: int) -> Sequence[ScheduleFiring]: ...
 
     def next_runs(self, schedule: Schedule, first: int) -> Sequence[datetime]:
         """The next firings of a schedule."""

@@ -14,6 +14,15 @@ from schema.jobs import Job
 from schema.pages import PageInfo
 
 
+@strawberry.type(description="How a receiver has been failing. Ten failures in a row open its circuit.")
+class WebhookCircuit:
+    failures_in_a_row: int
+    failing_since: datetime
+    open_until: datetime | None = strawberry.field(
+        description="Until then nothing is sent to it, then one delivery as a probe. Null below ten failures."
+    )
+
+
 @strawberry.type(description="A URL that receives webhooks.")
 class WebhookEndpoint:
     id: strawberry.ID = strawberry.field(
@@ -32,6 +41,10 @@ class WebhookEndpoint:
         self, info: Info, first: int | None = None, after: str | None = None
     ) -> WebhookDeliveryConnection:
         return await info.context.loaders.deliveries_to(self, first, after)
+
+    @strawberry.field(description="How its last tries have failed; null once one succeeds.")
+    async def circuit(self, info: Info) -> WebhookCircuit | None:
+        return await info.context.loaders.circuit(self)
 
 
 @strawberry.type(description="One POST and what came of it.")
@@ -61,6 +74,10 @@ class WebhookDelivery:
     @strawberry.field(description="One that was deleted is shown as disabled.")
     async def endpoint(self, info: Info) -> WebhookEndpoint:
         return await info.context.loaders.endpoint_of(self)
+
+    @strawberry.field(description="What every try sends, byte for byte; secrets in it are hidden from viewers.")
+    async def body(self, info: Info) -> str:
+        return await info.context.loaders.delivery_body(self)
 
     @strawberry.field
     async def job(self, info: Info) -> Job:
@@ -123,6 +140,12 @@ class UpdateWebhookEndpointInput:
 @strawberry.type
 class WebhookEndpointPayload:
     endpoint: WebhookEndpoint
+
+
+@strawberry.type
+class TestWebhookEndpointPayload:
+    body: str = strawberry.field(description="What was sent, byte for byte.")
+    outcome: DeliveryTry
 
 
 @strawberry.type

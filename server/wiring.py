@@ -34,6 +34,7 @@ from engine.task_loading import load_tasks
 from engine.upkeep import Pruner, Rekeyer, Rescuer
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
+from engine.webhook_trials import WebhookTrials
 from engine.webhooks import Receivers
 from engine.worker import LEASE_SECONDS, Worker
 from models.connection import DatabaseURL
@@ -165,7 +166,8 @@ def build(
         services.append(key_file)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     webhook_log = WebhookLog(store, endpoints)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, VERSION)
+    trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
+    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, trials, VERSION)
     redactor = Redactor(settings.redacted_keys)
     return Application(settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, services)
 

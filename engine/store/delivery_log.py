@@ -146,6 +146,17 @@ class DeliveryLog:
             cursors[-1] if cursors else None,
         )
 
+    async def bodies(self, message_ids: Sequence[str]) -> dict[str, str]:
+        """What the tries of these deliveries send."""
+        if not message_ids:
+            return {}
+        rows = await self._database.fetch(
+            "SELECT message_id, body FROM webhook_delivery "
+            f"WHERE message_id IN ({','.join(['%s'] * len(message_ids))})",
+            list(message_ids),
+        )
+        return {message_id: bytes(body).decode() for message_id, body in rows}
+
     async def matching_ids(self, where: DeliveryFilter, after_id: int, limit: int) -> list[int]:
         """The next ids that match, in ascending order."""
         sql, parameters = self._statement(where, [f"id > {after_id}"], "ASC", limit)

@@ -14,7 +14,8 @@ from typing import Any
 import orjson
 
 from engine.errors import Conflict, NotFound, SignalboxError
-from engine.records import EndedJob, EndpointRecord, NewEndpoint
+from engine.records import CircuitRecord, EndedJob, EndpointRecord, NewEndpoint
+from engine.store.circuits import FAILURES_TO_OPEN
 from engine.store.database import Database, Row, Transaction, from_text, to_text
 from engine.store.lane import Lane
 from engine.store.rows import PRIORITIES
@@ -284,6 +285,22 @@ class EndpointStore:
             f"SELECT {','.join(ENDPOINT_COLUMNS)} FROM {self._by_id} WHERE id IN ({id_list(possible)})"
         )
         return {record.id: record for record in map(endpoint_from_row, rows)}
+
+    async def circuits(self, ids: Collection[int]) -> dict[int, CircuitRecord]:
+        """Of those among ``ids`` that have been failing."""
+        possible = {each for each in ids if 0 <= each <= MAX_ID}
+        if not possible:
+            return {}
+        rows = await self._database.fetch(
+            "SELECT endpoint_id, failures_in_a_row, failing_since, open_until FROM webhook_circuit"
+            f"{self._database.by_index('PRIMARY')} WHERE endpoint_id IN ({id_list(possible)}) "
+            "AND failures_in_a_row > 0"
+        )
+        return {
+            # below ten failures, there is only the time at which it was last closed
+            endpoint_id: CircuitRecord(count, from_text(since), from_text(until) if count >= FAILURES_TO_OPEN else None)
+            for endpoint_id, count, since, until in rows
+        }
 
     async def now(self) -> datetime:
         """The database's clock: by it, a secret's last day ends."""

@@ -62,6 +62,7 @@ const KEYS = [
   ['g o', 'Overview'],
   ['g j', 'Jobs'],
   ['g s', 'Schedules'],
+  ['g w', 'Webhooks'],
   ['?', 'This list'],
 ] as const;
 
@@ -117,7 +118,7 @@ function Login({ wasRefused }: { wasRefused: boolean }) {
   );
 }
 
-const LINK = 'rounded-md py-1 text-soft hover:bg-raised hover:text-ink aria-[current=page]:bg-tint aria-[current=page]:font-medium aria-[current=page]:text-accent max-sm:px-1.5 max-sm:text-[13px] sm:px-2.5';
+const LINK = 'rounded-md py-1 text-soft hover:bg-raised hover:text-ink aria-[current=page]:bg-tint aria-[current=page]:font-medium aria-[current=page]:text-accent max-[22rem]:px-0.5 max-sm:px-1 max-sm:text-xs sm:px-2.5';
 
 export function Shell() {
   const navigate = useNavigate();
@@ -128,6 +129,7 @@ export function Shell() {
     'g o': () => void navigate({ to: '/' }),
     'g j': () => void navigate({ to: '/jobs' }),
     'g s': () => void navigate({ to: '/schedules' }),
+    'g w': () => void navigate({ to: '/webhooks' }),
     p: () => setPaused(!live.get().paused),
     '?': () => setHelping(true),
   });
@@ -148,7 +150,7 @@ export function Shell() {
             </span>
             Signalbox
           </Link>
-          <nav aria-label="Pages" className="flex items-center gap-0.5 max-sm:order-last max-sm:w-full">
+          <nav aria-label="Pages" className="flex flex-wrap items-center gap-0.5 max-[22rem]:gap-0 max-sm:order-last max-sm:w-full">
             <Link to="/" activeOptions={{ exact: true, includeSearch: false }} className={LINK}>
               Overview
             </Link>
@@ -157,6 +159,9 @@ export function Shell() {
             </Link>
             <Link to="/schedules" className={LINK}>
               Schedules
+            </Link>
+            <Link to="/webhooks" activeOptions={{ includeSearch: false }} className={LINK}>
+              Webhooks
             </Link>
             <a href={endpoint} className={LINK}>
               GraphiQL

@@ -14,6 +14,7 @@ import { Jobs } from './pages/Jobs';
 import { Overview } from './pages/Overview';
 import { Shell } from './Shell';
 import { Empty } from './ui/basics';
+import { readSearch as readWebhooksSearch } from './webhooks/search';
 
 const root = createRootRoute({
   component: Shell,
@@ -35,6 +36,12 @@ const router = createRouter({
       getParentRoute: () => root,
       path: '/schedules',
       component: lazyRouteComponent(() => import('./pages/Schedules'), 'Schedules'),
+    }),
+    createRoute({
+      getParentRoute: () => root,
+      path: '/webhooks',
+      component: lazyRouteComponent(() => import('./pages/Webhooks'), 'Webhooks'),
+      validateSearch: readWebhooksSearch,
     }),
   ]),
   basepath: base,

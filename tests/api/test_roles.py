@@ -56,7 +56,9 @@ SAMPLES: dict[str, Any] = {
     "CreateWebhookEndpointInput!": {"url": "http://127.0.0.1:9/hook"},
     "UpdateWebhookEndpointInput!": {"id": "1", "enabled": False},
     "WebhookDeliveryFilter!": {"jobId": "1"},
+    "nextRuns.cron": "@daily",
 }
+"""By type, or by field and argument."""
 TRANSPORTS: dict[str, tuple[Send, tuple[str, ...]]] = {
     "POST": (by_post, ("query", "mutation")),
     "GET": (by_get, ("query",)),
@@ -72,7 +74,7 @@ def document(kind: str, name: str, field: GraphQLField) -> tuple[str, dict[str, 
     given = ", ".join(f"{key}: ${key}" for key in needed)
     selection = "" if is_leaf_type(get_named_type(field.type)) else " { __typename }"
     query = f"{kind}{f' ({declared})' if declared else ''} {{ {name}{f'({given})' if given else ''}{selection} }}"
-    return query, {key: SAMPLES[str(arg.type)] for key, arg in needed.items()}
+    return query, {key: SAMPLES.get(f"{name}.{key}", SAMPLES.get(str(arg.type))) for key, arg in needed.items()}
 
 
 def expected(caller: str, owner: str, name: str) -> str | None:

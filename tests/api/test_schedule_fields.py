@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 from client import Api, unique
-from conftest import Launch
 from eventually import eventually
+from launching import Launch
 from processes import SAMPLE_TASKS
 
 from engine.store.database import to_text
@@ -56,6 +56,7 @@ async def test_create_takes_every_argument(api: Api) -> None:
     }
     schedule = await create(api, **given)
     assert {name: schedule[name] for name in given} == given
+    assert await get(api, schedule["id"], "payloadText") == {"payloadText": '{"a":[1,null]}'}
     assert (schedule["paused"], schedule["lastRunAt"]) == (False, None)
     assert (len(schedule["nextRuns"]), schedule["nextRuns"][0]) == (5, schedule["nextRunAt"])
     assert await get(api, schedule["id"]) == schedule
@@ -76,8 +77,23 @@ async def test_next_runs(api: Api) -> None:
     assert days == [days[0] + timedelta(days=n) for n in range(100)]
     assert schedule["five"] == schedule["some"][:5]
     for first in (0, 101):
-        error = await api.error(SCHEDULE % f"nextRuns(first: {first})", id=schedule["id"])
-        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "first")
+        for field in (f"nextRuns(first: {first})", f"lastFirings(first: {first}) {{ at }}"):
+            error = await api.error(SCHEDULE % field, id=schedule["id"])
+            assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "first")
+
+
+async def test_a_rule_is_previewed(sqlite_api: Api) -> None:
+    query = 'query($cron: String!, $zone: String! = "UTC") { nextRuns(cron: $cron, timezone: $zone, first: 3) }'
+    days = [datetime.fromisoformat(each) for each in (await sqlite_api.data(query, cron="30 2 * * *"))["nextRuns"]]
+    assert [(each.hour, each.minute) for each in days] == [(2, 30)] * 3
+    assert [each - days[0] for each in days] == [timedelta(days=n) for n in range(3)]
+    [there, *_] = (await sqlite_api.data(query, cron="30 2 * * *", zone="Asia/Kolkata"))["nextRuns"]
+    assert there[11:16] == "21:00"
+    for given, field in (({"cron": "* * *"}, "cron"), ({"cron": "@daily", "zone": "Mars/Olympus"}, "timezone")):
+        error = await sqlite_api.error(query, **given)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", field)
+    error = await sqlite_api.error('{ nextRuns(cron: "@daily", first: 101) }')
+    assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "first")
 
 
 @pytest.mark.parametrize(
@@ -148,6 +164,7 @@ async def test_trigger_and_delete(api: Api) -> None:
     assert after is not None
     assert after["lastRunAt"] is not None
     assert after["nextRunAt"] == schedule["nextRunAt"]
+    assert await get(api, schedule["id"], "lastFirings { at }") == {"lastFirings": []}
     assert (await api.data(DELETE, id=schedule["id"]))["deleteSchedule"] == {"id": schedule["id"]}
     assert await get(api, schedule["id"]) is None
     assert (await api.job(job["id"], "status schedule { id }")) == {"status": "COMPLETED", "schedule": None}
@@ -191,3 +208,9 @@ async def test_of_several_processes_one_fires_and_the_task_knows_when(
     after = await get(api, schedule["id"])
     assert after is not None
     assert datetime.fromisoformat(after["lastRunAt"]) >= fire_at
+    fired = "lastFirings { at job { id status } } one: lastFirings(first: 1) { at }"
+    listed = (await api.data(f"{{ schedules {{ id {fired} }} }}"))["schedules"]
+    [told] = [each for each in listed if each["id"] == schedule["id"]]
+    assert datetime.fromisoformat(told["lastFirings"][-1]["at"]) == fire_at
+    assert told["lastFirings"][-1]["job"] == {"id": jobs[-1]["id"], "status": "COMPLETED"}
+    assert [each["at"] for each in told["one"]] == [told["lastFirings"][0]["at"]]

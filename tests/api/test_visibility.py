@@ -107,16 +107,17 @@ async def test_a_failed_job(role: str, leaky: ServerProcess, session: aiohttp.Cl
 async def test_lists_and_schedules(role: str, leaky: ServerProcess, session: aiohttp.ClientSession) -> None:
     await ended(session, leaky, fail=False)
     name = f"of {role}"
-    create = "mutation($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id payload } } }"
+    create = "mutation($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id } } }"
     payload = {"password": SECRET, "n": 1, "fail": False}
     given = {"name": name, "taskName": "leak", "cron": "@yearly", "payload": payload}
     await data(session, leaky, "operator", create, input=given)
     fields = FIELDS.replace("logs {", "logs(first: 5) {")
     jobs = f"jobs(first: 3) {{ nodes {{ {fields} }} edges {{ node {{ {fields} }} }} }}"
-    query = f"{{ {jobs} schedules {{ name payload }} }}"
+    query = f"{{ {jobs} schedules {{ name payload payloadText }} }}"
     found = await data(session, leaky, role, query)
     [schedule] = [each for each in found["schedules"] if each["name"] == name]
     assert schedule["payload"] == {**payload, "password": "[redacted]" if role == "viewer" else SECRET}
+    assert (SECRET in schedule["payloadText"]) is (role != "viewer")
     assert (SECRET in str(found["jobs"])) is (role != "viewer")
 
 
@@ -156,6 +157,26 @@ async def test_a_search_finds_no_secret(leaky: ServerProcess, session: aiohttp.C
         assert found["jobs"] == {"totalCount": 0, "nodes": []}
 
 
+async def test_the_body_of_a_delivery(tmp_path: Path, session: aiohttp.ClientSession) -> None:
+    said = repr('Traceback (most recent call last):\n  File "a.py", line 1, in leak\nKeyError: 1')
+    (tmp_path / "leaky.py").write_text(TASKS.replace('f"secret: {password}"', said))
+    with launching(tmp_path) as launch:
+        tasks = str(tmp_path / "leaky.py")
+        allowed = {"SIGNALBOX_WEBHOOK_ALLOW": "127.0.0.0/8"}
+        server = launch("serve", "--port", "0", "--tasks", tasks, SIGNALBOX_API_KEYS=SETTING, **allowed)
+        create = "mutation($input: CreateWebhookEndpointInput!) { createWebhookEndpoint(input: $input) { secret } }"
+        given = {"url": "http://127.0.0.1:9/", "events": ["JOB_COMPLETED", "JOB_FAILED"]}
+        await data(session, server, "admin", create, input=given)
+        for fail in (False, True):
+            job_id = await ended(session, server, fail=fail)
+            query = f'{{ job(id: "{job_id}") {{ deliveries {{ body }} }} }}'
+            for role in ROLES:
+                [delivery] = (await data(session, server, role, query))["job"]["deliveries"]
+                assert f'"n":{BIG}' in delivery["body"]
+                assert (SECRET in delivery["body"]) is (role != "viewer")
+                assert ("in leak" in delivery["body"]) is (fail and role == "admin")
+
+
 async def test_webhook_bodies_are_for_operators(tmp_path: Path, session: aiohttp.ClientSession) -> None:
     with launching(tmp_path) as launch:
         settings = {"SIGNALBOX_API_KEYS": SETTING, "SIGNALBOX_WEBHOOK_TEST": "true"}
@@ -180,7 +201,7 @@ def test_every_field_of_json_is_in_the_table() -> None:
         for owner in schema.type_map.values()
         if isinstance(owner, GraphQLObjectType)
         for name, field in owner.fields.items()
-        if get_named_type(field.type).name in STORED_OR_SAID or name.endswith(("Text", "message", "traceback"))
+        if get_named_type(field.type).name in STORED_OR_SAID or name.endswith(("Text", "message", "traceback", "body"))
     ]
     assert set(fields) - OPEN_TO_ALL <= set(SHOWN)
     assert len(fields) >= 9

@@ -73,6 +73,8 @@ async def test_the_life_of_an_endpoint(api: Api, receiver: Receiver) -> None:
             "JOB_COMPLETED",
         )
         assert (await api.data(ONE, id=delivery["id"]))["webhookDelivery"] == delivery
+        bodies = "query($id: ID!) { webhookDelivery(id: $id) { body } }"
+        assert (await api.data(bodies, id=delivery["id"]))["webhookDelivery"]["body"].encode() == body
 
         rotated = (await api.data(ROTATE, id=endpoint["id"]))["rotateWebhookSecret"]
         assert rotated["endpoint"] == endpoint
@@ -161,6 +163,65 @@ async def test_the_log_in_pages_and_sent_again_by_filter(api: Api, receiver: Rec
         assert tries == {jobs[0]: 1, jobs[1]: 2, jobs[2]: 1}
     finally:
         await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_an_endpoint_that_fails(api: Api, receiver: Receiver) -> None:
+    name = unique("task")
+    endpoint, _secret = await create(api, receiver.url, taskNames=[name])
+    circuit = "{ webhookEndpoints { id circuit { failuresInARow failingSince openUntil } } }"
+
+    async def told() -> dict[str, Any] | None:
+        listed = (await api.data(circuit))["webhookEndpoints"]
+        found: dict[str, Any] | None = next(each["circuit"] for each in listed if each["id"] == endpoint["id"])
+        return found
+
+    try:
+        assert await told() is None
+        receiver.statuses = [500]
+        await api.create(name, run=True)
+        failing = await eventually(told, timeout_seconds=20.0)
+        assert (failing["failuresInARow"], failing["openUntil"]) == (1, None)
+        [delivery] = await log(api, endpointId=endpoint["id"])
+        assert failing["failingSince"] >= delivery["createdAt"]
+        await api.data(REPLAY, id=delivery["id"])  # the next try by itself is seconds away
+        await delivered(api, 1, endpointId=endpoint["id"])
+        assert await told() is None
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_an_endpoint_is_tried_out(api: Api, receiver: Receiver) -> None:
+    """A signed webhook of no job; it leaves nothing behind, however it ends, and goes to disabled endpoints too."""
+    name = unique("task")
+    endpoint, secret = await create(api, receiver.url, taskNames=[name], events=["JOB_FAILED"])
+    trial = """mutation($id: ID!) { testWebhookEndpoint(id: $id) {
+      body outcome { at durationMs responseStatus error responseBody } } }"""
+    try:
+        receiver.statuses = [200, 500]
+        told = (await api.data(trial, id=endpoint["id"]))["testWebhookEndpoint"]
+        [(sent, body)] = receiver.received
+        assert (told["body"].encode(), told["outcome"]["responseStatus"], told["outcome"]["error"]) == (body, 200, None)
+        assert sent["webhook-event"] == "job.failed"
+        content = Webhook(secret).verify(body, sent)
+        assert (content["jobId"], content["taskName"], content["payload"]) == (0, name, {"test": True})
+        await api.data(UPDATE, input={"id": endpoint["id"], "enabled": False})
+        told = (await api.data(trial, id=endpoint["id"]))["testWebhookEndpoint"]
+        assert (told["outcome"]["responseStatus"], told["outcome"]["error"]) == (500, "the receiver answered 500")
+        assert await log(api, endpointId=endpoint["id"]) == []
+        circuits = (await api.data("{ webhookEndpoints { id circuit { failuresInARow } } }"))["webhookEndpoints"]
+        assert {"id": endpoint["id"], "circuit": None} in circuits
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+    assert (await api.error(trial, id=endpoint["id"]))["code"] == "NOT_FOUND"
+
+
+async def test_a_trial_goes_nowhere_that_webhooks_may_not(launch: Launch, api_of: Any) -> None:
+    api = api_of(launch("serve", "--port", "0"))
+    endpoint, _secret = await create(api, "http://127.0.0.1:9/")
+    query = "mutation($id: ID!) { testWebhookEndpoint(id: $id) { outcome { responseStatus error } } }"
+    outcome = (await api.data(query, id=endpoint["id"]))["testWebhookEndpoint"]["outcome"]
+    assert outcome["responseStatus"] is None
+    assert outcome["error"].startswith("REFUSED")
 
 
 async def test_refusals(sqlite_api: Api) -> None:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import base64
 import os
 import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from dashboard import Visitor
 from playwright.async_api import Browser, async_playwright
 from processes import ServerProcess, free_port, like_make_run
 from requirements import give_up
 
 CHROMIUM_VARIABLE = "SIGNALBOX_TEST_CHROMIUM"
 SCREENSHOTS_VARIABLE = "SIGNALBOX_SCREENSHOTS"
+SECRET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -38,6 +41,27 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
     process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], like_make_run(port)).start()
     yield process
     process.check_its_end()
+
+
+@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mysql")])
+def any_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
+    """The same on SQLite, and on a new database of MySQL."""
+    port = free_port()
+    settings = like_make_run(port)
+    if request.param == "mysql":
+        database = request.getfixturevalue("servers").get("mysql").create()
+        settings |= {"DATABASE_URL": database, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
+    process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], settings).start()
+    yield process
+    process.check_its_end()
+
+
+@pytest.fixture
+async def visitor(browser: Browser, any_server: ServerProcess) -> AsyncIterator[Visitor]:
+    """Somebody with a wide window and no key."""
+    context = await browser.new_context(viewport={"width": 1360, "height": 850})
+    yield Visitor(context, any_server.url)
+    await context.close()
 
 
 @pytest.fixture

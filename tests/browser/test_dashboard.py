@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import re
+import shutil
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -13,16 +14,13 @@ from dashboard import Visitor, ask, create, listed, row, status_of
 from eventually import eventually
 from playwright.async_api import Browser, Page, expect
 from processes import ServerProcess, free_port, like_make_run
+from proxying import Proxy
+from requirements import give_up
+
+from server.banner import Banner
 
 pytestmark = pytest.mark.browser
 STATUSES = ("Pending", "Scheduled", "Queued", "Running", "Completed", "Failed", "Cancelled")
-
-
-@pytest.fixture
-async def visitor(browser: Browser, server: ServerProcess) -> AsyncIterator[Visitor]:
-    context = await browser.new_context(viewport={"width": 1360, "height": 850})
-    yield Visitor(context, server.url)
-    await context.close()
 
 
 async def test_a_fresh_start(visitor: Visitor) -> None:
@@ -37,12 +35,64 @@ async def test_a_fresh_start(visitor: Visitor) -> None:
     assert len(visitor.origins) == 1
 
 
-async def test_a_new_job_appears_without_reload(visitor: Visitor) -> None:
+async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestconfig: pytest.Config) -> None:
+    """What ``make run`` prints to be pasted; the row is there within two seconds, and without a reload."""
+    if shutil.which("curl") is None:
+        give_up(pytestconfig, "curl", "install curl")
+    banner = str(Banner("0", 0.1, visitor.url, "any", slots=10, tasks=1, keys=0, is_loopback=True))
+    command = banner.split("Try:")[1]
     page = await visitor.open("/jobs")
     await expect(page.get_by_text("No jobs yet")).to_be_visible()
     await expect(page.get_by_test_id("connection")).to_have_text("Live")
-    [job] = await create(visitor.url, {"taskName": "Send Test Email", "payload": {"email": "example@test.com"}})
+    await page.evaluate("window.isTheSamePage = true")
+    shell = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE)
+    answer, _ = await shell.communicate()
+    job = json.loads(answer)["data"]["createJob"]["job"]["id"]
     await expect(row(page, job)).to_be_visible(timeout=2000)
+    await expect(row(page, job)).to_contain_text("Completed")
+    assert await page.evaluate("window.isTheSamePage")
+
+
+async def test_a_hostile_payload_stays_text(visitor: Visitor) -> None:
+    """A megabyte of it is never part of the list, and the page of its job copies all of it."""
+    text = '<script>window.wasHacked = 1</script><img src=x onerror="window.wasHacked = 2">'
+    payload = {"html": text, "link": "javascript:window.wasHacked = 3", "big": "y" * 999_000}
+    named = {"taskName": text, "tags": ["<b>bold</b>"], "payload": payload}
+    await create(visitor.url, {"taskName": "javascript:window.wasHacked = 4", "payload": payload})
+    [job] = await create(visitor.url, named)
+    page = await visitor.open("/")
+    async with page.expect_response(lambda each: "DashboardJobs" in (each.request.post_data or "")) as listing:
+        await page.get_by_role("link", name="Jobs", exact=True).click()
+    assert len(await (await listing.value).body()) < 10_000
+    await expect(row(page, job)).to_contain_text('{"html":"<script>')
+    await row(page, job).get_by_role("link").first.click()
+    shown = page.get_by_test_id("payload")
+    await expect(shown).to_contain_text('{"html":"<script>window.wasHacked = 1</script><img src=x onerror=')
+    assert len(await shown.inner_text()) < 50_000
+    await page.get_by_role("button", name="Show all").click()
+    stored = json.dumps(payload, separators=(",", ":"))
+    assert await shown.text_content() == stored
+    await visitor.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    await page.get_by_role("region", name="Payload").get_by_role("button", name="Copy").click()
+    await expect(page.get_by_text("Copied")).to_be_attached()
+    assert await page.evaluate("navigator.clipboard.readText()") == stored
+    assert await page.evaluate("window.wasHacked") is None
+    assert await page.locator("main script, main img").count() == 0
+    assert visitor.complaints == []
+
+
+@pytest.mark.slow
+async def test_counts_stop_at_ten_thousand(browser: Browser, server: ServerProcess) -> None:
+    for _ in range(10):
+        await create(server.url, *({} for _ in range(1000)))
+    context = await browser.new_context()
+    page = await Visitor(context, server.url).open("/jobs")
+    await expect(page.get_by_role("button", name="All 10k+")).to_be_visible()
+    await expect(page.get_by_role("button", name="Pending 10k+")).to_be_visible()
+    await expect(page.locator("tr[data-job]")).to_have_count(50)
+    await page.get_by_role("button", name="Load 50 more").click()
+    await expect(page.locator("tr[data-job]")).to_have_count(100)
+    await context.close()
 
 
 async def test_rows_change_in_place(visitor: Visitor) -> None:
@@ -239,26 +289,36 @@ async def test_a_running_job_is_followed(visitor: Visitor) -> None:
     await expect(page.get_by_test_id("result")).to_contain_text('"simulated":true')
 
 
-async def test_behind_a_path_prefix(browser: Browser, server: ServerProcess) -> None:
+async def test_behind_a_path_prefix(browser: Browser, tmp_path: Path) -> None:
+    """Every page, the API and the socket, through a proxy that takes the prefix away."""
+    settings = {**like_make_run(0), "SIGNALBOX_ROOT_PATH": "/scheduler", "WEBHOOK_URL": "http://127.0.0.1:9/"}
+    server = ServerProcess(tmp_path / "server", ["serve", "--port", "0"], settings).start()
     context = await browser.new_context()
-    prefix = "/scheduler"
-    # the proxy: what is asked for under the prefix is fetched from the server without it
-    await context.route(
-        f"{server.url}{prefix}/**", lambda route: route.continue_(url=route.request.url.replace(prefix, "", 1))
-    )
-    visitor = Visitor(context, server.url)
-    [job] = await create(server.url, {})
-    page = await visitor.open(f"{prefix}/jobs/{job}")
-    await expect(page.get_by_role("heading", name="simulate")).to_be_visible()
-    await page.get_by_role("link", name="Schedules").click()
-    await expect(page).to_have_url(f"{server.url}{prefix}/schedules")
-    await expect(page.get_by_text("No schedules yet")).to_be_visible()
-    await page.reload()
-    await page.get_by_role("link", name="Overview", exact=True).click()
-    await expect(page.locator('[data-tile="PENDING"]')).to_have_text("Pending1")
-    asked = {url for url in visitor.requested if not url.startswith("ws")}
-    assert all(url.startswith(f"{server.url}{prefix}/") for url in asked), asked
-    await context.close()
+    async with Proxy(server.url, "/scheduler") as proxy:
+        visitor = Visitor(context, proxy.url)
+        [job] = await create(server.url, {})
+        page = await visitor.open(f"/scheduler/jobs/{job}")
+        await expect(page.get_by_role("heading", name="simulate")).to_be_visible()
+        await page.get_by_role("link", name="Schedules").click()
+        await expect(page).to_have_url(f"{proxy.url}/scheduler/schedules")
+        await expect(page.get_by_text("No schedules yet")).to_be_visible()
+        await page.get_by_role("link", name="Webhooks").click()
+        await expect(page.get_by_text("No deliveries yet")).to_be_visible()
+        await page.reload()
+        await expect(page.get_by_text("No deliveries yet")).to_be_visible()
+        await page.get_by_role("link", name="Overview", exact=True).click()
+        await expect(page.locator('[data-tile="PENDING"]')).to_have_text("Pending1")
+        await page.locator('[data-tile="PENDING"]').click()
+        await expect(page.get_by_test_id("connection")).to_have_text("Live")
+        await row(page, job).get_by_role("button", name="Run now").click()
+        await page.get_by_role("button", name="All 1").click()
+        await expect(row(page, job)).to_contain_text("Completed")
+        await page.get_by_role("link", name="GraphiQL").click()
+        await expect(page.get_by_role("tab", name="CreateJob")).to_be_visible(timeout=20_000)
+        await context.close()
+        assert proxy.astray == []
+    assert visitor.complaints == []
+    server.check_its_end()
 
 
 async def test_schedules(visitor: Visitor) -> None:
@@ -268,13 +328,30 @@ async def test_schedules(visitor: Visitor) -> None:
     await dialog.get_by_label("Name").fill("nightly")
     await dialog.get_by_label("Task", exact=True).fill("simulate")
     await dialog.get_by_label("Cron rule").fill("0 3 * *")
-    await dialog.get_by_label("Time zone").fill("Europe/Berlin")
+    await dialog.get_by_label("Time zone").fill("Mars/Olympus")
+    await expect(dialog.get_by_label("Time zone")).to_have_attribute("aria-invalid", "true")
+    await dialog.get_by_label("Time zone").fill("Asia/Kolkata")
+    await expect(dialog.get_by_role("alert")).to_contain_text("it has 4 fields")
+    await expect(dialog.get_by_label("Cron rule")).to_have_attribute("aria-invalid", "true")
     await dialog.get_by_role("button", name="Create schedule").click()
     await expect(dialog.get_by_label("Cron rule")).to_have_attribute("aria-invalid", "true")
     await dialog.get_by_label("Cron rule").fill("0 3 * * *")
     await expect(dialog.get_by_text("At 03:00")).to_be_visible()
+    firings = dialog.get_by_role("list", name="Next firings").get_by_role("listitem")
+    await expect(firings).to_have_count(5)
+    await expect(firings.first.locator("time")).to_have_attribute("datetime", re.compile("T21:30:00.000Z$"))
+    await dialog.get_by_role("textbox", name="Payload").fill('{"n": 9007199254740993}')
     await dialog.get_by_role("button", name="Create schedule").click()
     await expect(page.get_by_role("heading", name="nightly")).to_be_visible()
+    await page.get_by_role("button", name="Edit nightly").click()
+    await expect(dialog.get_by_role("textbox", name="Payload")).to_have_value('{"n":9007199254740993}')
+    await dialog.get_by_label("Cron rule").fill("30 4 * * 1-5")
+    await dialog.get_by_label("Priority").select_option("HIGH")
+    await dialog.get_by_role("button", name="Save changes").click()
+    await expect(page.get_by_text("At 04:30, Monday through Friday")).to_be_visible()
+    await expect(page.get_by_text("high priority")).to_be_visible()
+    stored = await ask(visitor.url, "{ schedules { cron payloadText } }")
+    assert stored["schedules"] == [{"cron": "30 4 * * 1-5", "payloadText": '{"n":9007199254740993}'}]
     await page.get_by_role("button", name="Pause", exact=True).click()
     await expect(page.get_by_role("heading", name="nightly")).to_contain_text("Paused")
     await page.get_by_role("button", name="Resume", exact=True).click()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 from dashboard import Visitor, ask, create, row
@@ -15,12 +15,28 @@ pytestmark = pytest.mark.browser
 AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWER, OPERATOR = "viewer-key-0123456789", "operator-key-0123456789"
 SCHEDULE = "mutation ($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id } } }"
-PAGES = {"overview": "/", "jobs": "/jobs", "job": "/jobs/1", "schedules": "/schedules"}
+ENDPOINT = "mutation ($url: String!) { createWebhookEndpoint(input: {url: $url}) { secret } }"
+PAGES = {"overview": "/", "jobs": "/jobs", "job": "/jobs/1", "schedules": "/schedules", "webhooks": "/webhooks"}
+MUTATIONS = (
+    'mutation { createJob(input: {taskName: "simulate"}) { job { id } } }',
+    'mutation { retryJob(id: "1") { job { id } } }',
+    'mutation { cancelJobs(filter: {ids: ["1"]}) { count } }',
+    'mutation { deleteJob(id: "5") { id } }',
+    "mutation { redeliverWebhooks(filter: {}) { count } }",
+)
+SEND = """async (query) => {
+  const authorization = `Bearer ${sessionStorage.getItem('signalbox.key')}`
+  const headers = { 'content-type': 'application/json', authorization }
+  return (await fetch('/graphql', { method: 'POST', headers, body: JSON.stringify({ query }) })).json()
+}"""
+"""The page's own key, whatever its buttons allow."""
 Scheme = Literal["light", "dark"]
 
 
 async def furnish(url: str) -> None:
     """Something of everything: what a shop's server might have done this morning."""
+    for answer in ("200", "500"):
+        await ask(url, ENDPOINT, {"url": f"{url}/webhook-test?answer={answer}"})
     await create(url, {"payload": {"fail": "550 mailbox unavailable"}, "maxAttempts": 1, "run": True, "tags": ["eu"]})
     await create(
         url,
@@ -63,6 +79,12 @@ async def test_axe_finds_nothing(
             await page.get_by_role("button", name="New job").click()
             found += await _violations(page, "form")
             await page.keyboard.press("Escape")
+        if name == "webhooks":
+            await page.get_by_role("button", name="New endpoint").click()
+            found += await _violations(page, "endpoint's form")
+            await page.keyboard.press("Escape")
+            await page.get_by_role("button", name="Details of the delivery").first.click()
+            await expect(page.get_by_test_id("request-body")).to_be_visible()
         found += await _violations(page, name)
     await context.close()
     assert found == []
@@ -115,8 +137,19 @@ async def test_a_viewer_only_reads(browser: Browser, tmp_path: Path) -> None:
     await expect(page.get_by_test_id("read-only")).to_be_visible()
     for name in ("Run now", "Cancel", "Delete", "Run again with edits"):
         await expect(page.get_by_role("button", name=name)).to_have_attribute("aria-disabled", "true")
+    before = await _jobs_of(page)
+    for mutation in MUTATIONS:
+        [error] = (await page.evaluate(SEND, mutation))["errors"]
+        assert error["extensions"]["code"] == "FORBIDDEN", mutation
+    assert await _jobs_of(page) == before
+    await page.goto(f"{server.url}/schedules")
+    await expect(page.get_by_role("button", name="New schedule")).to_have_attribute("aria-disabled", "true")
     await context.close()
     server.check_its_end()
+
+
+async def _jobs_of(page: Page) -> Any:
+    return (await page.evaluate(SEND, "{ jobs { nodes { id status updatedAt } } }"))["data"]
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -349,6 +349,7 @@ async def test_what_clients_ask(planner: Planner) -> None:
         [store.delete_jobs(JobFilter(ids=tuple(ids[7:9])))],
         [store.reads.jobs_by_id(ids)],
         [store.schedules.change(ScheduleChange(1, {"paused": False})), store.schedules.by_id([1, 2, 3])],
+        [store.schedules.last_firings([(1, 30), (2, 30)]), store.schedules.last_firings([(4, 5)])],
         [store.schedules.trigger(2, lambda _name: (3, 60.0)), store.schedules.delete(3)],
         [store.schedules.create(replace(NEW_SCHEDULE, name=f"new {n}")) for n in range(3)],
         [store.reads.matching_ids(FILTERS["statuses"], 100, 500)],
@@ -400,7 +401,7 @@ async def test_the_log_of_deliveries(planner: Planner) -> None:
     for sql, steps in await planner.plans_of(*(log.count(where) for where in counted)):
         assert_reads_by_index(sql, steps)
     one = (await log.page(DeliveryQuery())).deliveries[0].id
-    for sql, steps in await planner.plans_of(log.redeliver(one, {0: "http://receiver/"})):
+    for sql, steps in await planner.plans_of(log.redeliver(one, {0: "http://receiver/"}), log.bodies([one])):
         assert_reads_by_index(sql, steps)
 
 

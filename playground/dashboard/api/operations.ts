@@ -4,6 +4,9 @@ const ROW = `
   id taskName status priority tags attempt maxAttempts progress payloadPreview
   createdAt updatedAt runAt startedAt finishedAt error { code message }`;
 
+const DELIVERY = `
+  id event status url nextTryAt createdAt job { id taskName } tries { at durationMs responseStatus error }`;
+
 export const CHANGES = `subscription DashboardChanges($after: String) {
   jobStatusChanged(after: $after) { cursor from to at job { ${ROW} } }
 }`;
@@ -46,7 +49,7 @@ export const JOB = `query DashboardJob($id: ID!) {
     schedule { id name } copyOf { id }
     attempts { number outcome worker startedAt finishedAt error { code message traceback } }
     events { cursor from to attempt at }
-    deliveries { id event status url nextTryAt tries { at durationMs responseStatus error } }
+    deliveries { ${DELIVERY} }
   }
 }`;
 
@@ -72,7 +75,8 @@ export const TASKS = `query DashboardTasks {
 
 export const SCHEDULES = `query DashboardSchedules {
   schedules {
-    id name taskName priority cron timezone overlap misfire paused nextRunAt lastRunAt nextRuns(first: 5)
+    id name taskName priority cron timezone overlap misfire paused nextRunAt lastRunAt nextRuns(first: 5) payloadText
+    lastFirings(first: 30) { at job { id status } }
   }
 }`;
 
@@ -106,10 +110,61 @@ export const DELETE_ALL = `mutation DeleteJobs($filter: JobFilter!, $dryRun: Boo
 export const CREATE_SCHEDULE = `mutation CreateSchedule($input: CreateScheduleInput!) {
   createSchedule(input: $input) { schedule { id } }
 }`;
+export const UPDATE_SCHEDULE = `mutation UpdateSchedule($input: UpdateScheduleInput!) {
+  updateSchedule(input: $input) { schedule { id } }
+}`;
+export const NEXT_RUNS = `query DashboardNextRuns($cron: String!, $timezone: String!) {
+  nextRuns(cron: $cron, timezone: $timezone, first: 5)
+}`;
 export const PAUSE_SCHEDULE = `mutation PauseSchedule($id: ID!) { pauseSchedule(id: $id) { schedule { id } } }`;
 export const RESUME_SCHEDULE = `mutation ResumeSchedule($id: ID!) { resumeSchedule(id: $id) { schedule { id } } }`;
 export const TRIGGER_SCHEDULE = `mutation TriggerSchedule($id: ID!) { triggerSchedule(id: $id) { job { id } } }`;
 export const DELETE_SCHEDULE = `mutation DeleteSchedule($id: ID!) { deleteSchedule(id: $id) { id } }`;
+
+export const ENDPOINTS = `query DashboardEndpoints {
+  webhookEndpoints {
+    id url events taskNames enabled disabledReason createdAt circuit { failuresInARow failingSince openUntil }
+  }
+}`;
+export const LAST_DELIVERIES = `query DashboardLastDeliveries($id: ID!) {
+  webhookDeliveries(filter: { endpointId: $id }, first: 20) {
+    nodes { id status createdAt tries { at durationMs responseStatus error } }
+  }
+}`;
+export const DELIVERIES = `query DashboardDeliveries($filter: WebhookDeliveryFilter, $first: Int, $after: String) {
+  webhookDeliveries(filter: $filter, first: $first, after: $after) {
+    nodes { ${DELIVERY} } pageInfo { hasNextPage endCursor }
+  }
+}`;
+export const DELIVERY_COUNTS = `query DashboardDeliveryCounts(
+  $ALL: WebhookDeliveryFilter $PENDING: WebhookDeliveryFilter $DELIVERED: WebhookDeliveryFilter
+  $FAILED: WebhookDeliveryFilter
+) {
+  ALL: webhookDeliveries(filter: $ALL, first: 1) { totalCount(atMost: 10000) }
+  PENDING: webhookDeliveries(filter: $PENDING, first: 1) { totalCount(atMost: 10000) }
+  DELIVERED: webhookDeliveries(filter: $DELIVERED, first: 1) { totalCount(atMost: 10000) }
+  FAILED: webhookDeliveries(filter: $FAILED, first: 1) { totalCount(atMost: 10000) }
+}`;
+export const DELIVERY_DETAIL = `query DashboardDelivery($id: ID!) {
+  webhookDelivery(id: $id) { ${DELIVERY} body tries { responseBody } }
+}`;
+export const CREATE_ENDPOINT = `mutation CreateEndpoint($input: CreateWebhookEndpointInput!) {
+  createWebhookEndpoint(input: $input) { secret endpoint { id url } }
+}`;
+export const UPDATE_ENDPOINT = `mutation UpdateEndpoint($input: UpdateWebhookEndpointInput!) {
+  updateWebhookEndpoint(input: $input) { endpoint { id } }
+}`;
+export const ROTATE_SECRET = `mutation RotateSecret($id: ID!) {
+  rotateWebhookSecret(id: $id) { secret endpoint { id url } }
+}`;
+export const DELETE_ENDPOINT = `mutation DeleteEndpoint($id: ID!) { deleteWebhookEndpoint(id: $id) { id } }`;
+export const TEST_ENDPOINT = `mutation TestEndpoint($id: ID!) {
+  testWebhookEndpoint(id: $id) { body outcome { at durationMs responseStatus error responseBody } }
+}`;
+export const REDELIVER = `mutation Redeliver($id: ID!) { redeliverWebhook(id: $id) { delivery { id status } } }`;
+export const REDELIVER_ALL = `mutation RedeliverAll($filter: WebhookDeliveryFilter!, $dryRun: Boolean!) {
+  redeliverWebhooks(filter: $filter, dryRun: $dryRun) { count }
+}`;
 
 // Asks whether this key may change anything, and changes nothing.
 export const MAY_WRITE = `mutation MayWrite { cancelJobs(filter: { ids: ["1"] }, dryRun: true) { count } }`;

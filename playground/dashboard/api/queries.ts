@@ -4,6 +4,9 @@ import { createStore } from '../lib/store';
 import { APIError } from './client';
 import type { JobDetail, JobRow, JobStatus, PageInfo } from './types';
 
+/** A job in one of these is told of by webhooks. */
+export const ENDED: readonly JobStatus[] = ['COMPLETED', 'FAILED', 'CANCELLED'];
+
 export interface JobsPage {
   nodes: JobRow[];
   pageInfo: PageInfo;
@@ -58,6 +61,10 @@ export function apply(arrived: Change[]) {
   }
   refresh(['counts'], 1500);
   refresh(['overview'], 800);
+  if (arrived.some((each) => ENDED.includes(each.to))) {
+    refresh(['webhooks'], 1500);
+    refresh(['schedules'], 1500);
+  }
   changes.set(arrived);
 }
 

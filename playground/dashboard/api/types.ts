@@ -1,4 +1,4 @@
-// What the dashboard asks for, as the schema has it. tests/browser/test_dashboard_operations.py holds the operations
+// What the dashboard asks for, as the schema has it. tests/browser/test_dashboard_files.py holds the operations
 // against schema/schema.graphql.
 
 export const STATUSES = ['PENDING', 'SCHEDULED', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
@@ -59,13 +59,44 @@ export interface DeliveryTry {
   error: string | null;
 }
 
+export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
+export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
+export const WEBHOOK_EVENTS = ['JOB_COMPLETED', 'JOB_FAILED', 'JOB_CANCELLED'] as const;
+export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+
 export interface Delivery {
   id: string;
-  event: string;
-  status: 'PENDING' | 'DELIVERED' | 'FAILED';
+  event: WebhookEvent;
+  status: DeliveryStatus;
   url: string;
   tries: DeliveryTry[];
   nextTryAt: string | null;
+  createdAt: string;
+  job: { id: string; taskName: string };
+}
+
+export interface DeliveryDetail extends Delivery {
+  body: string;
+  tries: (DeliveryTry & { responseBody: string | null })[];
+}
+
+export interface DeliveryFilter {
+  endpointId?: string;
+  status?: DeliveryStatus[];
+  event?: WebhookEvent[];
+  createdAfter?: string;
+  createdBefore?: string;
+}
+
+export interface Endpoint {
+  id: string;
+  url: string;
+  events: WebhookEvent[];
+  taskNames: string[] | null;
+  enabled: boolean;
+  disabledReason: string | null;
+  createdAt: string;
+  circuit: { failuresInARow: number; failingSince: string; openUntil: string | null } | null;
 }
 
 export interface JobDetail extends JobRow {
@@ -130,6 +161,14 @@ export interface Schedule {
   nextRunAt: string | null;
   lastRunAt: string | null;
   nextRuns: string[];
+  payloadText: string | null;
+  lastFirings: Firing[];
+}
+
+export interface Firing {
+  at: string;
+  /** Null where the overlap policy left it out, and once the job is deleted. */
+  job: { id: string; status: JobStatus } | null;
 }
 
 export interface Stats {

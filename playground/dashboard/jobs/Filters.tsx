@@ -3,7 +3,8 @@ import X from 'lucide-react/icons/x';
 import { useEffect, useRef, useState } from 'react';
 import { PRIORITIES } from '../api/types';
 import { word } from '../lib/format';
-import { type JobsSearch, PERIODS } from './filter';
+import { PERIODS } from '../lib/periods';
+import type { JobsSearch } from './filter';
 
 /** A text that goes into the URL once the reader pauses. */
 function TextFilter({ label, value, onChange, wide, id }: { label: string; value: string; onChange: (value: string) => void; wide?: boolean; id?: string }) {

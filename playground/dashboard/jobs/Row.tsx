@@ -1,6 +1,7 @@
 import { Link } from '@tanstack/react-router';
 import { memo } from 'react';
 import { useReadOnly } from '../api/access';
+import { ENDED } from '../api/queries';
 import type { JobRow } from '../api/types';
 import { Age, Button, Elapsed } from '../ui/basics';
 import { Priority, Status } from '../ui/status';
@@ -22,8 +23,6 @@ function RowAction({ action, job }: { action: ActionName; job: JobRow }) {
     </Button>
   );
 }
-
-const ENDED = ['COMPLETED', 'FAILED', 'CANCELLED'];
 
 export const Row = memo(function Row({ job, selected, onSelect }: { job: JobRow; selected: boolean; onSelect: (id: string) => void }) {
   return (

@@ -15,6 +15,7 @@ import { useHotkeys } from '../lib/hotkeys';
 import { useNow } from '../lib/now';
 import { Action, Age, Button, CopyButton, Dialog, Elapsed, Empty, Moment, Skeleton, Trouble } from '../ui/basics';
 import { LOOK, Priority, Status } from '../ui/status';
+import { Delivery } from '../webhooks/Delivery';
 
 function Card({ title, side, children }: { title: string; side?: ReactNode; children: ReactNode }) {
   return (
@@ -171,38 +172,6 @@ function Timeline({ events }: { events: JobEvent[] }) {
   );
 }
 
-function Deliveries({ deliveries }: { deliveries: JobDetail['deliveries'] }) {
-  return (
-    <ul className="divide-y divide-line">
-      {deliveries.map((each) => (
-        <li key={each.id} className="py-2 first:pt-0 last:pb-0">
-          <p className="flex flex-wrap gap-x-3">
-            <Status status={each.status === 'DELIVERED' ? 'COMPLETED' : each.status === 'FAILED' ? 'FAILED' : 'QUEUED'} />
-            <span className="sr-only">delivery {word(each.status)}</span>
-            <span className="min-w-0 wrap-anywhere">{each.url}</span>
-            <span className="text-soft">{word(each.event)}</span>
-          </p>
-          <ol className="mt-1 text-[13px] text-soft">
-            {each.tries.map((one) => (
-              <li key={one.at} className="flex flex-wrap gap-x-3">
-                <Age at={one.at} />
-                <span>{one.responseStatus ? `HTTP ${one.responseStatus}` : 'no response'}</span>
-                <span>{one.durationMs} ms</span>
-                {one.error && <span className="wrap-anywhere text-failed">{one.error}</span>}
-              </li>
-            ))}
-          </ol>
-          {each.nextTryAt && (
-            <p className="text-[13px] text-soft">
-              Next try <Age at={each.nextTryAt} />
-            </p>
-          )}
-        </li>
-      ))}
-    </ul>
-  );
-}
-
 function CopyDialog({ job, onClose }: { job: JobDetail; onClose: () => void }) {
   const navigate = useNavigate();
   const stored = job.payloadText ?? '';
@@ -341,7 +310,11 @@ export function Job() {
           </Card>
           {job.deliveries.length > 0 && (
             <Card title="Webhook deliveries">
-              <Deliveries deliveries={job.deliveries} />
+              <ul className="-mx-4 -my-3 divide-y divide-line">
+                {job.deliveries.map((each) => (
+                  <Delivery key={each.id} delivery={each} />
+                ))}
+              </ul>
             </Card>
           )}
         </div>

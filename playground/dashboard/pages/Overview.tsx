@@ -6,12 +6,13 @@ import type { ReactNode } from 'react';
 import { request } from '../api/client';
 import { live } from '../api/live';
 import { OVERVIEW } from '../api/operations';
-import { type JobRow, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
+import { type Endpoint, type JobRow, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
 import { duration, plural, word } from '../lib/format';
 import { useNow } from '../lib/now';
 import { useStore } from '../lib/store';
 import { Age, Skeleton, Trouble } from '../ui/basics';
 import { LOOK } from '../ui/status';
+import { useEndpoints } from '../webhooks/useEndpoints';
 
 interface Answer {
   version: string;
@@ -39,8 +40,24 @@ function Panel({ title, more, children }: { title: string; more?: ReactNode; chi
 
 const Nothing = ({ children }: { children: ReactNode }) => <p className="px-4 py-4 text-soft">{children}</p>;
 
-function attention({ jobStats, workers, tasks, failures }: Answer, now: number): { text: string; to?: 'QUEUED' | 'FAILED' }[] {
-  const found: { text: string; to?: 'QUEUED' | 'FAILED' }[] = [];
+interface Worry {
+  text: string;
+  to?: 'QUEUED' | 'FAILED';
+  endpoint?: string;
+}
+
+/** Receivers that fail or were switched off; only admins may know of them. */
+function failingEndpoints(endpoints: Endpoint[], now: number): Worry[] {
+  return endpoints.flatMap(({ id, url, disabledReason, enabled, circuit }) => {
+    const name = url.length > 80 ? `${url.slice(0, 80)}…` : url;
+    if (!enabled) return disabledReason ? [{ text: `The webhook endpoint ${name} was disabled: ${disabledReason}`, endpoint: id }] : [];
+    if (!circuit?.openUntil) return [];
+    return [{ text: `The webhook endpoint ${name} has failed ${plural(circuit.failuresInARow, 'time')} in a row, for ${duration(now - Date.parse(circuit.failingSince))}.`, endpoint: id }];
+  });
+}
+
+function attention({ jobStats, workers, tasks, failures }: Answer, now: number): Worry[] {
+  const found: Worry[] = [];
   const alive = workers.filter((each) => now - Date.parse(each.heartbeatAt) < SILENT_MS);
   const queued = jobStats.byStatus.find((each) => each.status === 'QUEUED')?.count ?? 0;
   if (alive.length === 0) found.push({ text: `No worker is alive${queued ? `: ${plural(queued, 'queued job')} wait` : '; jobs will wait until one is'}.` });
@@ -64,9 +81,10 @@ export function Overview() {
     queryFn: ({ signal }) => request<Answer>(OVERVIEW, {}, signal),
     refetchInterval: paused ? false : 5000,
   });
+  const { data: endpoints } = useEndpoints();
   if (!data) return error ? <Trouble error={error} dataFrom={0} retry={() => refetch()} /> : <Skeleton rows={8} />;
   const counts = new Map(data.jobStats.byStatus.map((each) => [each.status, each.count]));
-  const problems = attention(data, now);
+  const problems = [...attention(data, now), ...failingEndpoints(endpoints ?? [], now)];
   const next = data.schedules
     .filter((each) => !each.paused && each.nextRunAt)
     .sort((one, other) => one.nextRunAt!.localeCompare(other.nextRunAt!))
@@ -110,6 +128,11 @@ export function Overview() {
                   <span className="min-w-0 grow wrap-anywhere">{each.text}</span>
                   {each.to && (
                     <Link to="/jobs" search={{ status: each.to }} className="text-accent underline">
+                      Show
+                    </Link>
+                  )}
+                  {each.endpoint && (
+                    <Link to="/webhooks" search={{ endpoint: each.endpoint }} className="text-accent underline">
                       Show
                     </Link>
                   )}

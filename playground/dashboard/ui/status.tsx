@@ -5,7 +5,7 @@ import CirclePause from 'lucide-react/icons/circle-pause';
 import CircleX from 'lucide-react/icons/circle-x';
 import Clock from 'lucide-react/icons/clock';
 import LoaderCircle from 'lucide-react/icons/loader-circle';
-import type { JobPriority, JobStatus } from '../api/types';
+import type { DeliveryStatus, JobPriority, JobStatus } from '../api/types';
 import { word } from '../lib/format';
 
 export const LOOK = {
@@ -23,6 +23,18 @@ export function Status({ status }: { status: JobStatus }) {
   return (
     <span className={`inline-flex items-center gap-1.5 font-medium whitespace-nowrap ${colour}`}>
       <Icon aria-hidden className={`size-4 shrink-0 ${status === 'RUNNING' ? 'spin' : ''}`} />
+      {word(status)}
+    </span>
+  );
+}
+
+const DELIVERY_LOOK = { PENDING: LOOK.QUEUED, DELIVERED: LOOK.COMPLETED, FAILED: LOOK.FAILED } as const;
+
+export function DeliveryState({ status }: { status: DeliveryStatus }) {
+  const { Icon, colour } = DELIVERY_LOOK[status];
+  return (
+    <span className={`inline-flex items-center gap-1.5 font-medium whitespace-nowrap ${colour}`}>
+      <Icon aria-hidden className="size-4 shrink-0" />
       {word(status)}
     </span>
   );
