@@ -11,6 +11,7 @@ import hashlib
 import hmac
 import secrets
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -137,16 +138,32 @@ class Receivers:
             return Target(endpoint.url, self._settings_keys)
         if not endpoint.enabled:
             return Target(endpoint.url, refusal="the endpoint is disabled", is_final=True)
-        kept = [endpoint.secret]
-        until = endpoint.previous_secret_until
-        if endpoint.previous_secret is not None and until is not None and now < until:
-            kept.append(endpoint.previous_secret)
         try:
-            return Target(endpoint.url, tuple(self._key(each) for each in kept))
+            return Target(endpoint.url, self._keys_of(endpoint, now))
         except SecretUnreadable:
             refusal = f"the endpoint's secret cannot be decrypted: {KEY_SETTING} lacks the key that encrypted it"
             log.error("webhook.secret_unreadable", endpoint=endpoint.id, remedy=f"add its key to {KEY_SETTING}")
             return Target(endpoint.url, refusal=refusal)
+
+    async def all_keys(self, endpoints: EndpointStore) -> list[bytes]:
+        """What may sign a webhook of this server now: for a receiver that is told of all of them.
+
+        Raises:
+            Unavailable: the database cannot be reached.
+        """
+        found = list(self._settings_keys)
+        now = await endpoints.now()
+        for endpoint in await endpoints.all():
+            with suppress(SecretUnreadable):
+                found += self._keys_of(endpoint, now)
+        return found
+
+    def _keys_of(self, endpoint: EndpointRecord, now: datetime) -> tuple[bytes, ...]:
+        kept = [endpoint.secret]
+        until = endpoint.previous_secret_until
+        if endpoint.previous_secret is not None and until is not None and now < until:
+            kept.append(endpoint.previous_secret)
+        return tuple(self._key(each) for each in kept)
 
     def _key(self, kept: str) -> bytes:
         """The signing key in an encrypted secret; what was decrypted is remembered by what it was decrypted from."""

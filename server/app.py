@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import Any
 
 from starlette.applications import Starlette
@@ -129,8 +130,7 @@ def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette
         *dashboard_routes(),
     ]
     if application.settings.webhook_test:
-        secret = application.settings.webhook_secret
-        receiver = WebhookTest(None if secret is None else secret.get_secret_value())
+        receiver = WebhookTest(partial(application.receivers.all_keys, application.store.endpoints))
         routes += [
             Route("/webhook-test", receiver.receive, methods=["POST"]),
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.show), methods=["GET"]),

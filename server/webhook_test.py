@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import hmac
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import orjson
@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
 from engine.clock import Clock, SystemClock
-from engine.secrets import decode_secret
+from engine.errors import Unavailable
 from engine.webhooks import sign
 from server.webhook_test_page import HEADERS, page
 
@@ -35,12 +35,12 @@ class WebhookTest:
     """The receiver.
 
     Args:
-        secret: WEBHOOK_SECRET; without it no signature can be verified.
+        keys: what may have signed: WEBHOOK_SECRET and the secrets of endpoints.
     """
 
-    def __init__(self, secret: str | None = None, clock: Clock | None = None) -> None:
+    def __init__(self, keys: Callable[[], Awaitable[Sequence[bytes]]], clock: Clock | None = None) -> None:
         self._clock = clock or SystemClock()
-        self._key = decode_secret(secret) if secret else None
+        self._keys = keys
         self._received: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._answer, self._seconds = "200", 0.0
 
@@ -59,6 +59,10 @@ class WebhookTest:
         except ClientDisconnect:
             return Response(status_code=400)
         try:
+            signature = await self.verdict(request.headers, bytes(body))
+        except Unavailable as error:
+            return JSONResponse({"error": str(error)}, status_code=503)
+        try:
             orjson.loads(body)
         except orjson.JSONDecodeError:
             parsed = None
@@ -67,7 +71,7 @@ class WebhookTest:
         self._received.appendleft(
             {
                 "receivedAt": self._clock.now().isoformat(timespec="milliseconds").replace("+00:00", "Z"),
-                "signature": self.verdict(request.headers, bytes(body)),
+                "signature": signature,
                 "headers": {
                     name: value
                     for name, value in request.headers.items()
@@ -86,21 +90,24 @@ class WebhookTest:
             return Response(status_code=status)
         return JSONResponse({"received": True}, status_code=status)
 
-    def verdict(self, headers: Mapping[str, str], body: bytes) -> str:
+    async def verdict(self, headers: Mapping[str, str], body: bytes) -> str:
         """``verified``; or why not: ``unsigned``, ``no secret``, ``too old`` (or from the future), ``wrong``."""
         signatures = headers.get("webhook-signature", "").split()
         if not signatures:
             return "unsigned"
-        if self._key is None:
-            return "no secret"
         timestamp = headers.get("webhook-timestamp", "")
         if not (timestamp.isascii() and timestamp.isdigit() and len(timestamp) < 12):
             return "wrong"
         if abs(self._clock.now().timestamp() - int(timestamp)) > MAX_AGE_SECONDS:
             return "too old"
-        expected = sign(self._key, headers.get("webhook-id", ""), int(timestamp), body)
-        is_right = any(hmac.compare_digest(expected.encode(), each.encode()) for each in signatures)
-        return "verified" if is_right else "wrong"
+        keys = await self._keys()
+        if not keys:
+            return "no secret"
+        for key in keys:
+            expected = sign(key, headers.get("webhook-id", ""), int(timestamp), body).encode()
+            if any(hmac.compare_digest(expected, each.encode()) for each in signatures):
+                return "verified"
+        return "wrong"
 
     async def choose(self, request: Request) -> Response:
         """PUT: choose the answer to what comes from now on."""

@@ -35,8 +35,8 @@ PAGE = """<!doctype html>
 <details{open}><summary>How to use it</summary>
 <p>Send webhooks to this address, as <code>WEBHOOK_URL</code>, an endpoint's <code>url</code> or a job's
 <code>webhookUrl</code>:</p><pre>{url}</pre>
-<p>Signatures are verified with <code>WEBHOOK_SECRET</code>. To see everything as JSON, to choose another answer, and to
-forget what came:</p>
+<p>Signatures are verified with <code>WEBHOOK_SECRET</code> and the secrets of this server's endpoints.
+To see everything as JSON, to choose another answer, and to forget what came:</p>
 <pre>curl {quoted}
 curl -X PUT '{url}?answer=500'       # or 410, redirect, slow
 curl -X DELETE {quoted}</pre></details>

@@ -65,6 +65,7 @@ class Application:
     keys: Keys
     key_file: KeyFile | None
     redactor: Redactor
+    receivers: Receivers
     services: list[Service] = field(default_factory=list)
     _telemetry: Any = field(default=None, init=False)
 
@@ -169,7 +170,9 @@ def build(
     trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
     engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, trials, VERSION)
     redactor = Redactor(settings.redacted_keys)
-    return Application(settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, services)
+    return Application(
+        settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, receivers, services
+    )
 
 
 def read_keys(settings: Settings) -> tuple[Keys, KeyFile | None]:

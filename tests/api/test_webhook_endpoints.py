@@ -265,6 +265,70 @@ async def test_without_a_key_mysql_has_no_endpoints(launch: Launch, api_of: Any,
     assert await api.data(LIST) == {"webhookEndpoints": []}
 
 
+OF_ENDPOINTS = """query($first: Int, $after: String) {
+  webhookEndpoints { id deliveries(first: $first, after: $after) {
+    nodes { id } totalCount pageInfo { hasNextPage hasPreviousPage endCursor } } } }"""
+
+
+async def test_an_endpoints_deliveries_have_pages(api: Api, receiver: Receiver) -> None:
+    name = unique("task")
+    endpoint, _secret = await create(api, receiver.url, taskNames=[name])
+
+    async def page(**where: Any) -> dict[str, Any]:
+        endpoints = (await api.data(OF_ENDPOINTS, **where))["webhookEndpoints"]
+        [found] = [each["deliveries"] for each in endpoints if each["id"] == endpoint["id"]]
+        return dict(found)
+
+    try:
+        assert await page() == {
+            "nodes": [],
+            "totalCount": 0,
+            "pageInfo": {"hasNextPage": False, "hasPreviousPage": False, "endCursor": None},
+        }
+        for _ in range(3):
+            job = await api.create(name, run=True, webhookUrl=receiver.url)
+        ids = [each["id"] for each in await delivered(api, 3, endpointId=endpoint["id"])]
+        first = await page(first=2)
+        assert ([each["id"] for each in first["nodes"]], first["totalCount"]) == (ids[:2], 3)
+        assert first["pageInfo"]["hasNextPage"] is True
+        error = await api.error(OF_ENDPOINTS, after=first["pageInfo"]["endCursor"])  # it is another endpoint's
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "after")
+        error = await api.error(OF_ENDPOINTS, first=101)
+        assert (error["code"], error["field"]) == ("BAD_USER_INPUT", "first")
+        own = "query($id: ID!) { job(id: $id) { deliveries { id endpoint { id deliveries { nodes { id } } } } } }"
+        of_job = (await api.data(own, id=job["id"]))["job"]["deliveries"]
+        listed = {each["endpoint"]["id"]: [e["id"] for e in each["endpoint"]["deliveries"]["nodes"]] for each in of_job}
+        assert listed[endpoint["id"]] == ids
+        [by_its_own_url] = [each["id"] for each in of_job if each["endpoint"]["id"] == f"job-{job['id']}"]
+        assert listed[f"job-{job['id']}"] == [by_its_own_url]
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
+async def test_the_test_receiver_knows_the_secrets_of_endpoints(api: Api) -> None:
+    name = unique("task")
+    endpoint, _secret = await create(api, f"{api.base}/webhook-test", taskNames=[name])
+
+    async def receipts(message_id: str) -> list[str]:
+        async with api.session.get(f"{api.base}/webhook-test") as response:
+            received = (await response.json())["received"]
+        return [each["signature"] for each in received if each["headers"].get("webhook-id") == message_id]
+
+    try:
+        await api.create(name, run=True)
+        [delivery] = await delivered(api, 1, endpointId=endpoint["id"])
+        assert await receipts(delivery["id"]) == ["verified"]
+        await api.data(ROTATE, id=endpoint["id"])
+        await api.data(REPLAY, id=delivery["id"])
+
+        async def is_replayed() -> bool:
+            return await receipts(delivery["id"]) == ["verified"] * 2
+
+        await eventually(is_replayed, timeout_seconds=20.0)
+    finally:
+        await api.data(DELETE, id=endpoint["id"])
+
+
 FILLING = """
 import asyncio, os, time
 from signalbox import task
