@@ -17,6 +17,7 @@ import structlog
 from engine.clock import Clock
 from engine.errors import ConfigurationError
 from engine.service import Service
+from engine.threads import DaemonThreads
 from server.keys import ApiKey, Keys, check_distinct, parse_lines
 
 log = structlog.get_logger("signalbox.keys")
@@ -40,6 +41,7 @@ class KeyFile(Service):
         self._path = path
         self._others = others
         self._keys = keys
+        self._threads = DaemonThreads("keys")  # the default pool may be full of what tasks do
         self._listeners: list[Callable[[], Awaitable[None]]] = []
         self._seen = self._applied = b""
         self._reported: str | None = None
@@ -59,7 +61,7 @@ class KeyFile(Service):
         self._seen = self._applied = _digest(content)
 
     async def run_once(self) -> float | None:
-        content = await asyncio.to_thread(self._read)
+        content = await asyncio.get_running_loop().run_in_executor(self._threads, self._read)
         digest = _digest(content)
         is_settled, self._seen = digest == self._seen, digest
         if digest == self._applied:
