@@ -5,9 +5,10 @@ are found by polling. So every subscriber sees every event exactly once and in t
 and a cursor always means the same place.
 
 Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
-transaction under way may yet fill it, waits for that, and passes only numbers that were never used. A subscriber that
-does not keep up is ended with the cursor of the last event it was given; none is ever skipped. When all come back at
-once, after a restart say, few replay at a time and in small steps: a worker's heartbeat must not wait for them.
+transaction under way may yet fill it, waits for that, and passes only numbers that were never used. What was settled
+once stays so, and is remembered. A subscriber that does not keep up is ended with the cursor of the last event it was
+given; none is ever skipped. When all come back at once, after a restart say, few replay at a time and in small steps:
+a worker's heartbeat must not wait for them.
 """
 
 from __future__ import annotations
@@ -29,7 +30,11 @@ from models.enums import JobPriority, JobStatus
 PAGE = 500
 QUEUE_SIZE = 10_000
 POLL_SECONDS = 0.2
-LOOK_BACK = 1000
+LOOK_BACK = 20_000
+"""So many numbers may be given away while a transaction that has one is under way."""
+OLD_SECONDS = 600.0
+"""A hole is not looked at any more when the event after it is as old as this: no transaction lasts for so long, for its
+statements have limits of 30 s, and the server ends one that is silent."""
 REPLAYS = 3
 """So many pages are read at once; the others of the pool's connections are for those who change something."""
 STEP = 20
@@ -87,6 +92,8 @@ class Feed(Service):
         self._reads = store.reads
         self._subscribers: set[Subscriber] = set()
         self._position: int | None = None
+        self._begun = 0
+        self._settled = 0
         self._positioning = asyncio.Lock()
         self._holes: dict[int, float] = {}
         self._replays = asyncio.Semaphore(REPLAYS)
@@ -120,6 +127,7 @@ class Feed(Service):
         last = after
         try:
             floor = await self._start_position()
+            seen = self._begun if cursor is None else max(cursor, floor)
             if cursor is not None:
                 async for change in self._replay(where, cursor, floor):
                     last = change.cursor
@@ -128,18 +136,24 @@ class Feed(Service):
                 live = await subscriber.queue.get()
                 if live is None:
                     raise SlowConsumer(cursor=last)
-                if cursor is not None and live.seq <= max(cursor, floor):
+                if live.seq <= seen:
                     continue
                 last = live.cursor
                 yield live
         finally:
             self._subscribers.discard(subscriber)
 
+    async def cursor(self) -> str:
+        """Where the log is. What is read after this was called shows every change up to here, and ``subscribe`` yields
+        every change that comes after. No change is on both sides or on none, whoever writes at the same time."""
+        settled, _begun = await self._undisturbed(self._find_end)
+        return str(settled)
+
     async def _replay(self, where: ChangeFilter, cursor: int, floor: int) -> AsyncGenerator[StatusChange, None]:
         first, last = await self._undisturbed(self._reads.log_bounds)
-        if cursor > max(last, floor):
+        if cursor > max(last, self._settled):  # its job may have been deleted since, but then we have passed it
             raise InvalidInput(f"after: {cursor} is not a cursor of this log, which ends at {last}.", field="after")
-        if first > cursor + 1 and first > 1 and cursor < floor:
+        if first > cursor + 1 and first > 1 and cursor < max(floor, self._begun):
             raise CursorExpired
         while cursor < floor:
             cursor, changes = await self._undisturbed(partial(self._page, cursor, floor))
@@ -178,27 +192,40 @@ class Feed(Service):
         """Where the feed is; found anew when nobody has been listening."""
         async with self._positioning:
             if self._position is None:
-                self._position = await self._settled_end()
+                self._position, self._begun = await self._find_end()
                 self.wake()
             return self._position
 
-    async def _settled_end(self) -> int:
-        """The last event before which no transaction under way may still write one."""
-        _first, last = await self._reads.log_bounds()
-        expected = start = max(0, last - LOOK_BACK)
-        seqs = await self._reads.seqs_after(start, LOOK_BACK)
-        if seqs:
-            expected = seqs[0] if start == 0 else start + 1
-        for seq in seqs:
-            if seq > expected and await self._reads.is_hole_open(expected, seq - 1):
-                return expected - 1
-            expected = seq + 1
-        return last
+    async def _find_end(self) -> tuple[int, int]:
+        """The last event before which no other may appear; and where a subscriber begins who has seen nothing yet,
+        which is later if before it there are numbers of which it is not sure yet that they were never used."""
+        first, last = await self._reads.log_bounds()
+        settled = last
+        if self._store.database.hole_grace_seconds:
+            holes = await self._reads.holes(min(last, max(self._settled, last - LOOK_BACK)), last)
+            now = await self._store.database.now() if holes else None
+            for hole in holes:
+                if now is not None and (now - hole.passed_at).total_seconds() > OLD_SECONDS:
+                    continue
+                if await self._is_open(hole.first, hole.last):
+                    last = hole.first - 1
+                    settled = min(settled, last)
+                    break
+                # Before the first event of all there are numbers of events that were deleted: nothing to wait for.
+                if hole.last + 1 != first and not self._has_waited(hole.first):
+                    settled = min(settled, hole.first - 1)
+        self._settle(settled)
+        return settled, last
+
+    def _settle(self, seq: int) -> None:
+        """Remember that no event can appear any more up to this one."""
+        self._settled = max(self._settled, seq)
+        for first in [each for each in self._holes if each <= self._settled]:
+            del self._holes[first]
 
     async def run_once(self) -> float | None:
         if not self._subscribers:
             self._position = None
-            self._holes.clear()
             return None
         position = await self._start_position()
         events = await self._reads.events_after(position, PAGE)
@@ -208,6 +235,7 @@ class Feed(Service):
                 for subscriber in self._subscribers:
                     subscriber.offer(change)
             self._position = ready[-1].seq
+            self._settle(self._position)
         if len(ready) < len(events):
             return 0.01
         return 0.0 if len(events) == PAGE else None
@@ -219,15 +247,21 @@ class Feed(Service):
             if event.seq > expected and not await self._may_pass(expected, event.seq - 1):
                 return events[:index]
             expected = event.seq + 1
-        self._holes.clear()
         return events
 
     async def _may_pass(self, first: int, last: int) -> bool:
-        if await self._reads.is_hole_open(first, last):
+        return not await self._is_open(first, last) and self._has_waited(first)
+
+    async def _is_open(self, first: int, last: int) -> bool:
+        is_open = await self._reads.is_hole_open(first, last)
+        if is_open:
             self._holes.pop(first, None)
-            return False
+        return is_open
+
+    def _has_waited(self, first: int) -> bool:
+        """Whether a hole has been seen for long enough. A number may be taken and its row not inserted yet: nothing is
+        locked then, for some milliseconds."""
         seen = self._holes.setdefault(first, self.clock.monotonic())
-        # A number may be taken and its row not inserted yet: nothing is locked then, for some milliseconds.
         return self.clock.monotonic() - seen >= self._store.database.hole_grace_seconds
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
 from typing import Any, TypeVar
@@ -168,6 +168,7 @@ class OperationContext:
     Attributes:
         role: what the caller may do, and all that decides on what is shown.
         caller: the name of the caller's key; for accounts and logs, never for what is shown.
+        event_cursor: where the log was before the first field read anything; see ``take_cursor``.
     """
 
     engine: Engine
@@ -175,6 +176,7 @@ class OperationContext:
     role: Role
     caller: str
     redactor: Redactor
+    event_cursor: str = field(default="", init=False)
 
     @classmethod
     def of(cls, engine: Engine, role: Role, caller: str, redactor: Redactor) -> OperationContext:
@@ -183,6 +185,11 @@ class OperationContext:
     def afresh(self) -> OperationContext:
         """One of the same role in which nothing is loaded yet; subscribers share it, so it names no caller."""
         return self.of(self.engine, self.role, "", self.redactor)
+
+    async def take_cursor(self) -> None:
+        """Note where the log is. The fields of an operation are read side by side: a field that did this by itself
+        might see changes that a list beside it does not have yet."""
+        self.event_cursor = await self.engine.feed.cursor()
 
     def cancel(self) -> None:
         """The operation was stopped: so is what it started."""

@@ -102,6 +102,13 @@ class Query:
     async def workers(self, info: Info) -> list[Worker]:
         return cast(list[Worker], await info.context.engine.reads.workers())
 
+    @strawberry.field(
+        description="Where the log of events is. Whatever else the same request, or a later one, reads shows every "
+        "change up to here; jobStatusChanged(after: eventCursor) tells of all that follow, so that none is missed."
+    )
+    def event_cursor(self, info: Info) -> str:
+        return info.context.event_cursor
+
     @strawberry.field
     def version(self, info: Info) -> str:
         return info.context.engine.version

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from models.enums import Role
 
 _QUERY = (
-    "job jobs jobStats tasks workers schedule schedules webhookDelivery webhookDeliveries version "
+    "job jobs jobStats tasks workers schedule schedules webhookDelivery webhookDeliveries version eventCursor "
     "__schema __type __typename"
 )
 _MUTATION = (

@@ -20,6 +20,7 @@ from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from server.access import Admission, RoleCheck
+from server.cursor_first import cursor_first
 from server.dashboard import dashboard_routes
 from server.keys import ApiKey
 from server.probes import probe_routes
@@ -82,6 +83,7 @@ def build_app(application: Application) -> Starlette:
         schema,
         new_request_id=current_request_id,
         checks=checks,
+        preparation=cursor_first,
         limits=limits,
         introspection=settings.introspection,
         sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),

@@ -7,7 +7,7 @@ on who asks, is for the checks (``Check``), which run on every request before an
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,6 +75,8 @@ class Asked:
 
 Check = Callable[[Asked], None]
 """Refuses a request by raising, before anything of it is executed."""
+Preparation = Callable[[Asked], Awaitable[None] | None]
+"""What is done for a query or a mutation before its first field is asked, to its context say; None for nothing."""
 
 
 class Documents:

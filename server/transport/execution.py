@@ -32,7 +32,7 @@ from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
 from engine.tracing import is_on, span
-from server.transport.documents import Asked, Check, Documents
+from server.transport.documents import Asked, Check, Documents, Preparation
 from server.transport.limits import Limits, TimedOut
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
 from server.transport.responses import GraphQLResponse, encode
@@ -69,6 +69,7 @@ class Executor:
     Args:
         new_request_id: asked only when an error is masked.
         checks: each sees every valid request, in order, and may refuse it before anything is executed.
+        preparation: what is done for an operation that no check has refused, before its fields are executed.
         limits: of documents; what is beyond them is refused before it is validated.
         introspection: whether clients may ask for the schema, and errors suggest what it has.
         timeout_seconds: how long a query may take. Not a mutation: what it asks of many jobs it asks in steps, each
@@ -83,6 +84,7 @@ class Executor:
         *,
         new_request_id: Callable[[], str],
         checks: Sequence[Check] = (),
+        preparation: Preparation = lambda _asked: None,
         limits: Limits | None = None,
         introspection: bool = True,
         timeout_seconds: float = 10.0,
@@ -98,6 +100,7 @@ class Executor:
         self._hide_suggestions = not introspection
         self._timeout_seconds = timeout_seconds
         self._checks = tuple(checks)
+        self._preparation = preparation
         self._sharing = sharing or Sharing(lambda _context: None, lambda _event: None)
         self._event_context = event_context
         self.broadcasts = Broadcasts(self._updates, self._sharing)
@@ -184,6 +187,8 @@ class Executor:
         return asked
 
     async def _run(self, asked: Asked) -> GraphQLResponse:
+        if (preparing := self._preparation(asked)) is not None:
+            await preparing
         outcome = execute(
             self._schema,
             asked.document.parsed,

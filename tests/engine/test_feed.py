@@ -252,6 +252,89 @@ async def test_a_number_that_was_never_used_is_passed(store: Store, feed: Feed) 
     await listener.stop()
 
 
+async def insert_events(transaction: Any, job_id: int, count: int, at: str | None = None) -> list[int]:
+    columns = ("job_id", "to_status", "attempt", "at")
+    rows = [(job_id, "QUEUED", 0, at or transaction.now_text) for _ in range(count)]
+    found: list[int] = await transaction.insert("job_event", columns, rows)
+    return found
+
+
+async def test_the_cursor_of_an_empty_log(store: Store, feed: Feed) -> None:
+    async with store.database.transaction() as transaction:
+        await transaction.execute("DELETE FROM job_event")
+    cursor = await feed.cursor()
+    assert cursor == "0"
+    listener = Listener(feed, after=cursor)
+    await eventually(lambda: feed._position is not None)
+    [created] = await store.create_jobs([job()])
+    await eventually(lambda: [each.job.id for each in listener.got] == [created.job.id])
+    await listener.stop()
+
+
+@pytest.mark.parametrize("is_watched", [False, True])
+async def test_the_cursor_is_at_the_end(store: Store, feed: Feed, is_watched: bool) -> None:
+    listener = Listener(feed) if is_watched else None
+    for _ in range(3):
+        [created] = await store.create_jobs([job()])
+        [event] = (await store.reads.events_of([created.job.id]))[created.job.id]
+        assert await feed.cursor() == event.cursor
+    if listener is not None:
+        await listener.stop()
+
+
+async def test_the_cursor_is_not_beyond_what_is_yet_to_appear(store: Store, feed: Feed, open_store: Any) -> None:
+    """However much was written since, also by those who know nothing of it."""
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite's writers take turns")
+    other = await open_store()
+    newcomer = Feed(other)
+    newcomer.start()
+    [early] = await store.create_jobs([job()])
+    async with other.database.transaction() as slow:
+        [late_seq] = await insert_events(slow, early.job.id, 1)
+        async with store.database.transaction() as quick:
+            await insert_events(quick, 10**12, 3000)  # of a job that is gone: nobody is told of them
+            [last_seq] = await insert_events(quick, early.job.id, 1)
+        assert int(await feed.cursor()) < late_seq
+        cursor = await newcomer.cursor()
+        assert int(cursor) < late_seq
+        resumed = Listener(newcomer, after=cursor)
+        await eventually(lambda: newcomer._position is not None)
+    await eventually(lambda: resumed.seqs == [late_seq, last_seq])
+    assert await newcomer.cursor() == str(last_seq)
+    await resumed.stop()
+    await newcomer.stop()
+
+
+async def test_the_cursor_passes_numbers_that_were_never_used_when_that_is_certain(store: Store, feed: Feed) -> None:
+    """A number may be taken and its row not be there yet, and not locked either; but not for a second."""
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite gives a number back when its transaction is rolled back")
+    [created] = await store.create_jobs([job()])
+    doomed = store.database.transaction()
+    transaction = await doomed.__aenter__()
+    [unused] = await insert_events(transaction, created.job.id, 1)
+    await doomed.__aexit__(ZeroDivisionError, ZeroDivisionError(), None)
+    await store.create_jobs([job()])
+    assert await feed.cursor() == str(unused - 1)
+    live = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+    await store.create_jobs([job()])
+
+    async def is_beyond() -> bool:
+        return await feed.cursor() == str(unused + 2)
+
+    await eventually(is_beyond)
+    await eventually(lambda: live.seqs)
+    assert live.seqs == [unused + 2], "who listens from now on is not told of what was before"
+    await live.stop()
+    newcomer = Feed(store)
+    assert await newcomer.cursor() == str(unused - 1), "it cannot know"
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"UPDATE job_event SET at='2026-01-01 00:00:00.000000' WHERE seq={unused + 1}")
+    assert await newcomer.cursor() == str(unused + 2), "so long ago that nothing can be under way"
+
+
 async def test_those_who_replay_leave_connections_to_others(
     store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
 ) -> None:

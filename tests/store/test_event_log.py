@@ -13,11 +13,15 @@ from engine.errors import InvalidInput
 from engine.records import ErrorRecord, Finish, JobRecord
 from engine.states import Trigger
 from engine.store.claims import Progress
-from engine.store.reads import MAX_ID, parse_id
+from engine.store.reads import MAX_ID, Hole, parse_id
 from engine.store.store import Store
 from models.enums import JobStatus
 
 OTHER_ERROR = ErrorRecord("TIMEOUT", "too slow", None)
+
+
+async def seqs_after(store: Store, seq: int, limit: int) -> list[int]:
+    return [event.seq for event in await store.reads.events_after(seq, limit)]
 
 
 async def test_the_log_in_pages(store: Store) -> None:
@@ -32,7 +36,7 @@ async def test_the_log_in_pages(store: Store) -> None:
     assert [event.job_id for event in found] == [each.job.id for each in created]
     assert (found[0].seq, found[-1].seq) == (first, last)
     assert [event.cursor for event in found] == [str(event.seq) for event in found]
-    assert await store.reads.seqs_after(first, 3) == [event.seq for event in found[1:4]]
+    assert await seqs_after(store, first, 3) == [event.seq for event in found[1:4]]
 
 
 async def lived(store: Store) -> tuple[int, list[JobRecord]]:
@@ -131,12 +135,12 @@ async def test_a_hole_is_open_while_its_transaction_is(open_store: OpenStore) ->
     task = asyncio.create_task(slow())
     await first.wait()
     await create(stores[1])
-    seqs = await stores[1].reads.seqs_after(start, 10)
+    seqs = await seqs_after(stores[1], start, 10)
     assert seqs == [start + 2]
     assert await stores[1].reads.is_hole_open(start + 1, start + 1)
     second.set()
     await task
-    assert await stores[1].reads.seqs_after(start, 10) == [start + 1, start + 2]
+    assert await seqs_after(stores[1], start, 10) == [start + 1, start + 2]
 
 
 @pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
@@ -144,6 +148,26 @@ async def test_a_number_that_was_never_used_is_no_open_hole(store: Store) -> Non
     await create(store)
     _, last = await store.reads.log_bounds()
     assert not await store.reads.is_hole_open(last + 1, last + 5)
+
+
+async def test_holes(store: Store) -> None:
+    """Numbers of which no event is left, between others and before the first; only within what is asked."""
+    for _ in range(8):
+        await create(store)
+    first, last = await store.reads.log_bounds()
+    assert await store.reads.holes(first - 1, last) == []
+    gone = (first, first + 2, first + 3, first + 5, last)
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"DELETE FROM job_event WHERE seq IN ({','.join(map(str, gone))})")
+    times = {event.seq: event.at for event in await store.reads.events_after(0, 100)}
+    found = await store.reads.holes(first - 1, last)
+    assert found == [
+        Hole(first, first, times[first + 1]),
+        Hole(first + 2, first + 3, times[first + 4]),
+        Hole(first + 5, first + 5, times[first + 6]),
+    ]
+    assert await store.reads.holes(first + 3, first + 4) == []
+    assert await store.reads.holes(last, last) == []
 
 
 async def test_every_event_is_seen_once_by_a_reader_that_waits_for_holes(open_store: OpenStore) -> None:
@@ -156,7 +180,7 @@ async def test_every_event_is_seen_once_by_a_reader_that_waits_for_holes(open_st
     async def read() -> bool:
         written = writers.done()
         last = seen[-1] if seen else start
-        for seq in await stores[0].reads.seqs_after(last, 50):
+        for seq in await seqs_after(stores[0], last, 50):
             if seq > last + 1 and await stores[0].reads.is_hole_open(last + 1, seq - 1):
                 break
             seen.append(seq)
@@ -165,7 +189,7 @@ async def test_every_event_is_seen_once_by_a_reader_that_waits_for_holes(open_st
 
     await eventually(read, timeout_seconds=30)
     await writers
-    assert seen == await stores[0].reads.seqs_after(start, 1000)
+    assert seen == await seqs_after(stores[0], start, 1000)
 
 
 @pytest.mark.parametrize("text", ["", "abc", "-1", "1.5", " 1", "1e3", "٣", "0x1", "1_0", "+1"])

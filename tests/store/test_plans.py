@@ -363,7 +363,7 @@ async def test_what_clients_ask(planner: Planner) -> None:
 async def test_the_event_log(planner: Planner) -> None:
     reads = planner.store.reads
     _, last = await reads.log_bounds()
-    calls = [reads.events_after(last - 50, 100), reads.seqs_after(last - 50, 100), reads.events_of([5, 6, 7])]
+    calls = [reads.events_after(last - 50, 100), reads.holes(last - 50, last), reads.events_of([5, 6, 7])]
     plans = await planner.plans_of(*calls, reads.is_hole_open(last + 1, last + 2), reads.log_bounds())
     assert len(plans) >= 4
     for sql, steps in plans:
