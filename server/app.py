@@ -22,6 +22,7 @@ from resolvers.root import build_schema
 from server.access import Admission, RoleCheck
 from server.cursor_first import cursor_first
 from server.dashboard import dashboard_routes
+from server.hosts import KnownHosts
 from server.keys import ApiKey
 from server.probes import probe_routes
 from server.rate_limit import RateLimit
@@ -67,8 +68,8 @@ def only_for(
     return guarded
 
 
-def build_app(application: Application) -> Starlette:
-    """The ASGI application around ``application``, which it starts and stops.
+def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette:
+    """The ASGI application around ``application``, which it starts and stops; ``host`` is where it will listen.
 
     ``state.end_streams`` ends the sockets and event streams, for a server that would wait for them before it stops.
     """
@@ -136,7 +137,12 @@ def build_app(application: Application) -> Starlette:
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.choose), methods=["PUT"]),
             Route("/webhook-test", only_for(Role.OPERATOR, admission, receiver.forget), methods=["DELETE"]),
         ]
-    middleware = [Middleware(RequestIds), Middleware(TracedRequests)]
+    hosts = {host, *settings.known_hosts}
+    middleware = [
+        Middleware(RequestIds),
+        Middleware(TracedRequests),
+        Middleware(KnownHosts, hosts=hosts, is_open=lambda: application.keys.is_open),
+    ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams
     return app

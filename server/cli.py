@@ -100,7 +100,7 @@ def serve(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
-    _serve(build_app(application), application, host, port, grace)
+    _serve(build_app(application, host=host), application, host, port, grace)
 
 
 def _serve(app: Starlette, application: Application, host: str, port: int, grace: float) -> None:

@@ -25,6 +25,7 @@ PREFIX = "SIGNALBOX_"
 
 
 SECONDS = {"s": 1, "m": 60, "h": 3600}
+HOST_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,252}")
 LONGEST_WAIT_SECONDS, MAX_WAITS = 7 * 86_400, 50
 
 
@@ -70,6 +71,12 @@ class Settings(BaseSettings):
         None,
         validation_alias="SIGNALBOX_API_KEYS_FILE",
         description="a file with more of them, one a line, read again when it changes",
+    )
+    hosts: str = Field(
+        "",
+        validation_alias="SIGNALBOX_ALLOWED_HOSTS",
+        description="without keys: names, with commas, that the server may be asked by beside `localhost`, any address "
+        "and `--host`, as behind a proxy that authenticates; `*` for all",
     )
     rate_limit: int | None = Field(
         None,
@@ -180,6 +187,16 @@ class Settings(BaseSettings):
             raise ValueError("it must start with /, as in /scheduler")
         return value.rstrip("/")
 
+    @field_validator("hosts")
+    @classmethod
+    def _host_names(cls, value: str) -> str:
+        for name in _listed(value):
+            if name != "*" and not HOST_NAME.fullmatch(name):
+                raise ValueError(
+                    f"{name[:80]!r} is no host's name, as scheduler.example.com; ports do not count, * is all"
+                )
+        return value
+
     @field_validator("webhook_retries")
     @classmethod
     def _retries(cls, value: str) -> str:
@@ -199,7 +216,7 @@ class Settings(BaseSettings):
     @property
     def redacted_keys(self) -> list[str]:
         """The keys whose values are secrets."""
-        return [each.strip() for each in self.redact.split(",") if each.strip()]
+        return _listed(self.redact)
 
     @property
     def secret_key_file(self) -> Path | None:
@@ -208,9 +225,19 @@ class Settings(BaseSettings):
         return Path(f"{database.database}.key") if database.dialect == "sqlite" else None
 
     @property
-    def allowed_hosts(self) -> list[str]:
+    def reachable_hosts(self) -> list[str]:
         """What outbound HTTP may reach although it is private."""
-        return [each.strip() for each in self.webhook_allow.split(",") if each.strip()]
+        return _listed(self.webhook_allow)
+
+    @property
+    def known_hosts(self) -> list[str]:
+        """The names under which clients may ask for this server while it has no keys."""
+        return _listed(self.hosts)
+
+
+def _listed(text: str) -> list[str]:
+    """What is between the commas."""
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def read_waits(text: str) -> list[float]:

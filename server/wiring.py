@@ -136,7 +136,7 @@ def build(
     Raises:
         ConfigurationError: a module, a task or a setting cannot be used.
     """
-    client = HttpClient(settings.allowed_hosts)
+    client = HttpClient(settings.reachable_hosts)
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     fallback = fallback_task() if settings.unknown_task == "simulate" else None
     secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
