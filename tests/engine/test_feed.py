@@ -183,6 +183,21 @@ async def test_a_cursor_from_the_future_is_refused(store: Store, feed: Feed) -> 
         await first(feed, str(last + 1))
 
 
+async def test_a_cursor_whose_job_was_deleted_since(store: Store, feed: Feed) -> None:
+    """It was the last of the log, which now ends before it; the feed has passed it, and knows."""
+    await store.create_jobs([job()])
+    [created] = await store.create_jobs([job()])
+    cursor = await feed.cursor()
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"DELETE FROM job_event WHERE job_id={created.job.id}")
+    assert int(await feed.cursor()) < int(cursor)
+    resumed = Listener(feed, after=cursor)
+    await eventually(lambda: feed._position is not None)
+    [another] = await store.create_jobs([job()])
+    await eventually(lambda: [each.job.id for each in resumed.got] == [another.job.id])
+    await resumed.stop()
+
+
 async def test_a_cursor_before_the_log_has_expired(store: Store, feed: Feed) -> None:
     for _ in range(3):
         await store.create_jobs([job()])
