@@ -187,9 +187,20 @@ class Executor:
         return asked
 
     async def _run(self, asked: Asked) -> GraphQLResponse:
-        if (preparing := self._preparation(asked)) is not None:
-            await preparing
-        outcome = execute(
+        preparing = self._preparation(asked)
+        outcome = self._execute(asked) if preparing is None else self._prepared(preparing, asked)
+        result = await self._in_time(outcome, asked) if inspect.isawaitable(outcome) else outcome
+        # Errors of fields have a path; errors of variables and of the operation's name have none.
+        has_data = result.data is not None or any(error.path for error in result.errors or ())
+        return self._respond(result.data, result.errors or (), has_data=has_data)
+
+    async def _prepared(self, preparing: Awaitable[None], asked: Asked) -> ExecutionResult:
+        await preparing
+        outcome = self._execute(asked)
+        return await outcome if inspect.isawaitable(outcome) else outcome
+
+    def _execute(self, asked: Asked) -> Awaitable[ExecutionResult] | ExecutionResult:
+        return execute(
             self._schema,
             asked.document.parsed,
             context_value=asked.context,
@@ -200,10 +211,6 @@ class Executor:
             hide_suggestions=self._hide_suggestions,
             operation_extensions=asked.request.extensions,
         )
-        result = await self._in_time(outcome, asked) if inspect.isawaitable(outcome) else outcome
-        # Errors of fields have a path; errors of variables and of the operation's name have none.
-        has_data = result.data is not None or any(error.path for error in result.errors or ())
-        return self._respond(result.data, result.errors or (), has_data=has_data)
 
     async def _in_time(self, outcome: Awaitable[ExecutionResult], asked: Asked) -> ExecutionResult:
         """Cancelling stops the waiting alone: what was given to the store to write is written whole or not at all."""

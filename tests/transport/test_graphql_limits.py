@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Awaitable
 from typing import Any
 
+import orjson
 import pytest
 import strawberry
 from graphql import get_introspection_query
@@ -17,6 +19,7 @@ from server.transport.documents import Asked, Documents
 from server.transport.execution import Executor
 from server.transport.limits import Limits
 from server.transport.requests import GraphQLRequest
+from server.transport.responses import GraphQLResponse
 
 PRODUCT = build_schema()
 COST = CostLimit(PRODUCT)
@@ -185,3 +188,31 @@ async def test_an_operation_that_takes_too_long_is_stopped() -> None:
 async def test_limits_hold_on_the_wire(server: Server) -> None:
     status, answer = await server.post("{" + "hello " * 21 + "}", accept="application/graphql-response+json")
     assert (status, answer["errors"][0]["extensions"]["code"]) == (400, "TOO_COMPLEX")
+
+
+async def test_what_is_prepared_counts_as_time_and_only_for_what_is_executed() -> None:
+    """A preparation is done before the first field, not at all for what was refused, and as part of the time limit."""
+    done: list[str] = []
+
+    async def prepare(name: str) -> None:
+        done.append(name)
+        await asyncio.sleep(30 if name == "Slow" else 0)
+
+    def preparation(asked: Asked) -> Awaitable[None] | None:
+        name = asked.request.operation_name
+        return None if name is None else prepare(name)
+
+    executor = Executor(make_schema(), new_request_id=str, timeout_seconds=0.05, preparation=preparation)
+
+    async def run(query: str, name: str | None = None) -> GraphQLResponse:
+        request = GraphQLRequest(query, operation_name=name)
+        return await executor.execute(request, World(), allow_mutation=True)
+
+    async with asyncio.timeout(5):
+        assert (await run("query Slow { __typename }", "Slow")).code == "TIMEOUT"
+        assert orjson.loads((await run("query Quick { __typename }", "Quick")).body) == {
+            "data": {"__typename": "Query"}
+        }
+        assert (await run("query Wrong { nothing }", "Wrong")).code == "BAD_USER_INPUT"
+        assert (await run("{ __typename }")).has_data
+    assert done == ["Slow", "Quick"]
