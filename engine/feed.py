@@ -145,7 +145,7 @@ class Feed(Service):
 
     async def cursor(self) -> str:
         """Where the log is. What is read after this was called shows every change up to here, and ``subscribe`` yields
-        every change that comes after. No change is on both sides or on none, whoever writes at the same time."""
+        every change that comes after, whoever writes at the same time. What was read may have some of those already."""
         settled, _begun = await self._undisturbed(self._find_end)
         return str(settled)
 

@@ -104,7 +104,8 @@ class Query:
 
     @strawberry.field(
         description="Where the log of events is. Whatever else the same request, or a later one, reads shows every "
-        "change up to here; jobStatusChanged(after: eventCursor) tells of all that follow, so that none is missed."
+        "change up to here; jobStatusChanged(after: eventCursor) tells of all that follow, so that none is missed. "
+        "Some of them may be in what was read already."
     )
     def event_cursor(self, info: Info) -> str:
         return info.context.event_cursor
