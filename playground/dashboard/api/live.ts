@@ -2,8 +2,8 @@
 // what arrives while the reader has paused it.
 import { createClient } from 'graphql-ws';
 import { createStore } from '../lib/store';
-import { endpoint } from './client';
-import { CHANGES } from './operations';
+import { endpoint, request } from './client';
+import { CHANGES, EVENT_CURSOR } from './operations';
 import { apply, cache, type Change } from './queries';
 import { key, refused, session } from './session';
 
@@ -77,7 +77,7 @@ const client = createClient({
   },
   on: {
     connected() {
-      // What changed before the first cursor, and what no event tells of, is asked for.
+      // What changed before the first cursor was asked for, and what no event tells of.
       setTimeout(() => {
         if (live.get().paused) isStale = true;
         else void cache.invalidateQueries();
@@ -115,6 +115,12 @@ export async function follow(): Promise<never> {
           resolve();
         });
       });
+    }
+    try {
+      cursor ??= (await request<{ eventCursor: string }>(EVENT_CURSOR)).eventCursor;
+    } catch {
+      await pause(1000); // the lists are asked for as well, and say what is wrong
+      continue;
     }
     const problem = await new Promise<unknown>((resolve) =>
       client.subscribe<{ jobStatusChanged: Change }>(

@@ -7,6 +7,8 @@ const ROW = `
 const DELIVERY = `
   id event status url nextTryAt createdAt job { id taskName } tries { at durationMs responseStatus error }`;
 
+export const EVENT_CURSOR = 'query DashboardCursor { eventCursor }';
+
 export const CHANGES = `subscription DashboardChanges($after: String) {
   jobStatusChanged(after: $after) { cursor from to at job { ${ROW} } }
 }`;
