@@ -19,7 +19,7 @@ from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
-LONG_RUNS = ("faults", "fuzz", "guards", "resume", "rules")
+LONG_RUNS = ("faults", "fuzz", "guards", "resume", "rules", "screenshots")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -29,7 +29,11 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long runs are for those who ask for them by their marker."""
+    """The long runs are for those who ask for them by their marker. With several processes, the tests of a file stay
+    together, for they share servers; those in a browser have all for themselves, and are dealt out one by one."""
+    for item in items:
+        if item.get_closest_marker("browser") is None:
+            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
     unasked = [name for name in LONG_RUNS if name not in config.option.markexpr]
     long = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
     if long:

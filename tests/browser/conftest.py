@@ -10,13 +10,16 @@ from pathlib import Path
 
 import pytest
 from dashboard import Visitor
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 from processes import ServerProcess, free_port, like_make_run
 from requirements import give_up
 
 CHROMIUM_VARIABLE = "SIGNALBOX_TEST_CHROMIUM"
 SCREENSHOTS_VARIABLE = "SIGNALBOX_SCREENSHOTS"
 SECRET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
+PATIENCE_MS = 20_000
+"""Browsers share the machine with all other tests. How fast a page must be is said where it matters."""
+expect.set_options(timeout=PATIENCE_MS)
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),
     *("--disable-component-update", "--disable-sync"),
@@ -38,20 +41,22 @@ async def browser(pytestconfig: pytest.Config) -> AsyncIterator[Browser]:
 def server(tmp_path: Path) -> Iterator[ServerProcess]:
     """A server on an empty database."""
     port = free_port()
-    process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], like_make_run(port)).start()
+    process = ServerProcess(
+        tmp_path / "server", ["serve", "--port", str(port), "--grace", "1"], like_make_run(port)
+    ).start()
     yield process
     process.check_its_end()
 
 
-@pytest.fixture(params=[pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mysql")])
+@pytest.fixture
 def any_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    """The same on SQLite, and on a new database of MySQL."""
+    """The same on SQLite, or on a new database of MySQL for tests that ask for ``ON_BOTH``."""
     port = free_port()
     settings = like_make_run(port)
-    if request.param == "mysql":
+    if getattr(request, "param", "sqlite") == "mysql":
         database = request.getfixturevalue("servers").get("mysql").create()
         settings |= {"DATABASE_URL": database, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
-    process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], settings).start()
+    process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port), "--grace", "1"], settings).start()
     yield process
     process.check_its_end()
 

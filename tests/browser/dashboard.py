@@ -6,8 +6,15 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
+import pytest
 from playwright.async_api import BrowserContext, Locator, Page
 
+ON_BOTH = pytest.mark.parametrize(
+    "any_server",
+    [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mysql")],
+    indirect=True,
+)
+"""For what depends on the database."""
 CREATE = "mutation ($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 
 

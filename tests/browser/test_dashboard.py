@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from dashboard import Visitor, ask, create, listed, row, status_of
+from dashboard import ON_BOTH, Visitor, ask, create, listed, row, status_of
 from eventually import eventually
 from playwright.async_api import Browser, Page, expect
 from processes import ServerProcess, free_port, like_make_run
@@ -95,6 +95,7 @@ async def test_counts_stop_at_ten_thousand(browser: Browser, server: ServerProce
     await context.close()
 
 
+@ON_BOTH
 async def test_rows_change_in_place(visitor: Visitor) -> None:
     jobs = await create(visitor.url, *({"payload": {"n": n}} for n in range(60)))
     page = await visitor.open("/jobs")
@@ -126,6 +127,7 @@ async def _until_changes_arrive(visitor: Visitor, page: Page) -> None:
         await asyncio.sleep(0.5)
 
 
+@ON_BOTH
 async def test_pause_and_resume(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {})
     page = await visitor.open("/jobs")
@@ -162,6 +164,7 @@ async def test_a_server_that_went_away_and_came_back(browser: Browser, tmp_path:
     server.check_its_end()
 
 
+@ON_BOTH
 async def test_filters_survive_reload_and_back(visitor: Visitor) -> None:
     [job, _other] = await create(visitor.url, {"tags": ["eu"], "priority": "HIGH"}, {"taskName": "Other"})
     page = await visitor.open("/jobs")
@@ -179,6 +182,7 @@ async def test_filters_survive_reload_and_back(visitor: Visitor) -> None:
     await expect(page.locator("tr[data-job]")).to_have_count(1)
 
 
+@ON_BOTH
 async def test_all_that_match_are_those_that_were_counted(visitor: Visitor) -> None:
     old = await create(visitor.url, *({"taskName": "Bulk"} for _ in range(70)), {"taskName": "Other"})
     page = await visitor.open("/jobs?task=Bulk")
@@ -213,6 +217,7 @@ async def test_cancel_asks_and_escape_gives_the_focus_back(visitor: Visitor) -> 
     await expect(row(page, job)).to_contain_text("Cancelled")
 
 
+@ON_BOTH
 async def test_an_edited_copy_links_to_its_original(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {"payload": {"seconds": 0}})
     page = await visitor.open(f"/jobs/{job}")
@@ -225,6 +230,7 @@ async def test_an_edited_copy_links_to_its_original(visitor: Visitor) -> None:
     await expect(page.get_by_test_id("payload")).to_have_text('{"seconds":0}')
 
 
+@ON_BOTH
 async def test_large_integers_are_created_shown_and_copied(visitor: Visitor) -> None:
     page = await visitor.open("/jobs")
     await page.get_by_role("button", name="New job").click()

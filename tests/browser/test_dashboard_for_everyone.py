@@ -152,6 +152,7 @@ async def _jobs_of(page: Page) -> Any:
     return (await page.evaluate(SEND, "{ jobs { nodes { id status updatedAt } } }"))["data"]
 
 
+@pytest.mark.screenshots
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_pictures(browser: Browser, server: ServerProcess, screenshots: Path, scheme: Scheme) -> None:
     empty = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)

@@ -8,7 +8,7 @@ from typing import Any
 
 import aiohttp
 import pytest
-from dashboard import Visitor, ask, create
+from dashboard import ON_BOTH, Visitor, ask, create
 from eventually import eventually
 from playwright.async_api import Browser, Locator, Page, expect
 from processes import ServerProcess
@@ -43,6 +43,7 @@ async def received(url: str) -> list[dict[str, Any]]:
         return found
 
 
+@ON_BOTH
 async def test_the_life_of_an_endpoint(visitor: Visitor) -> None:
     page = await visitor.open("/")
     await expect(page.get_by_test_id("connection")).to_have_text("Live")
@@ -105,6 +106,7 @@ async def test_the_life_of_an_endpoint(visitor: Visitor) -> None:
     assert len((await ask(visitor.url, ENDPOINTS))["webhookEndpoints"]) == 1
 
 
+@ON_BOTH
 async def test_what_was_sent_and_answered(visitor: Visitor) -> None:
     """Large integers stand in the request as they were given, and what a receiver answers is text."""
     await answering(visitor.url, "410")  # that ends a delivery: no try of its own comes between
@@ -132,6 +134,7 @@ async def test_what_was_sent_and_answered(visitor: Visitor) -> None:
     await expect(page.get_by_role("region", name="Webhook deliveries")).to_contain_text("Delivered")
 
 
+@ON_BOTH
 async def test_all_failed_are_those_that_were_counted(visitor: Visitor) -> None:
     """410 disables an endpoint of the API at once; what failed is sent when it is enabled again."""
     number = await add_endpoint(visitor.url, f"{visitor.url}/webhook-test", "JOB_FAILED")

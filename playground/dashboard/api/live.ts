@@ -4,7 +4,7 @@ import { createClient } from 'graphql-ws';
 import { createStore } from '../lib/store';
 import { endpoint, request } from './client';
 import { CHANGES, EVENT_CURSOR } from './operations';
-import { apply, cache, type Change } from './queries';
+import { apply, renew, type Change } from './queries';
 import { key, refused, session } from './session';
 
 interface Live {
@@ -57,7 +57,7 @@ export function setPaused(paused: boolean) {
   flush();
   if (isStale) {
     isStale = false;
-    void cache.invalidateQueries();
+    renew();
   }
 }
 
@@ -80,7 +80,7 @@ const client = createClient({
       // What changed before the first cursor was asked for, and what no event tells of.
       setTimeout(() => {
         if (live.get().paused) isStale = true;
-        else void cache.invalidateQueries();
+        else renew();
       }, 250);
       tell({ connection: 'live', dataFrom: null });
     },
@@ -141,7 +141,7 @@ export async function follow(): Promise<never> {
     );
     if (codeOf(problem) === 'CURSOR_EXPIRED') {
       cursor = null;
-      void cache.invalidateQueries();
+      renew();
     } else if (
       codeOf(problem) === 'UNAUTHENTICATED' ||
       (problem instanceof CloseEvent && problem.code === 4403)

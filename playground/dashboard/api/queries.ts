@@ -1,5 +1,5 @@
 // The cache of what was asked, and how it follows the changes that arrive.
-import { QueryClient, type InfiniteData } from '@tanstack/react-query';
+import { QueryClient, type InfiniteData, type Query } from '@tanstack/react-query';
 import { createStore } from '../lib/store';
 import { APIError } from './client';
 import type { JobDetail, JobRow, JobStatus, PageInfo } from './types';
@@ -85,6 +85,16 @@ export function refresh(queryKey: string[], everyMs: number) {
     },
     Math.max(60, plan.last + everyMs - Date.now()),
   );
+}
+
+/** Asks anew for all that is shown. What is being asked for already, a further page say, is let come first. */
+export function renew() {
+  for (const query of cache.getQueryCache().findAll()) void renewOne(query);
+}
+
+async function renewOne(query: Query) {
+  while (query.state.fetchStatus === 'fetching') await new Promise((resolve) => setTimeout(resolve, 50));
+  await cache.invalidateQueries({ queryKey: query.queryKey, exact: true }, { cancelRefetch: false });
 }
 
 export function removed(ids: string[]) {
