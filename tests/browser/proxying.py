@@ -17,7 +17,7 @@ class Proxy:
     def __init__(self, target: str, prefix: str) -> None:
         self._target = target
         self._prefix = prefix
-        self._runner = web.ServerRunner(web.Server(self._pass_on))
+        self._runner = web.ServerRunner(web.Server(self._pass_on), shutdown_timeout=5)
         self.astray: list[str] = []
         self.url = ""
 
@@ -30,8 +30,9 @@ class Proxy:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        await self._runner.cleanup()  # first: whoever is passed on to the server dials through the session
         await self._session.close()
-        await self._runner.cleanup()
+        await asyncio.sleep(0.05)  # its connections are closed by then
 
     async def _pass_on(self, request: web.BaseRequest) -> web.StreamResponse:
         if not request.path.startswith(f"{self._prefix}/"):
