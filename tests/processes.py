@@ -13,6 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
+from nursery import Child, the_nursery
+
 READY_EVENTS = {"serve": "signalbox.ready", "worker": "worker.ready"}
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
@@ -61,7 +63,7 @@ class ServerProcess:
         self._arrived = threading.Condition()
         self._ended = False
         self._spawned_at = 0
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Child | None = None
         self._reader: threading.Thread | None = None
         self.ready: dict[str, Any] = {}
 
@@ -81,15 +83,7 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._spawned_at = len(self.lines)
         self.was_killed = False
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "server.cli", *self.arguments],
-            cwd=self.folder,
-            env=environment(self.settings),
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-        )
+        self._process = the_nursery().fork(self.folder, self.arguments, environment(self.settings))
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
@@ -97,7 +91,6 @@ class ServerProcess:
 
     def _read(self) -> None:
         assert self._process is not None
-        assert self._process.stdout is not None
         for line in self._process.stdout:
             with self._arrived:
                 self.lines.append(line.rstrip("\n"))
@@ -162,8 +155,7 @@ class ServerProcess:
         assert self._reader is not None
         code = self._process.wait(timeout_seconds)
         self._reader.join(timeout_seconds)
-        if self._process.stdout is not None:
-            self._process.stdout.close()
+        self._process.stdout.close()
         return code
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 from grounds import Grounds
-from nursery import Nursery
 from table import FaultTable
 
 FIRST_SEED_VARIABLE, SEEDS_VARIABLE = "SIGNALBOX_TEST_FAULT_SEED", "SIGNALBOX_TEST_FAULT_SEEDS"
@@ -24,12 +23,6 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "seed" in metafunc.fixturenames:
         first, count = (int(os.environ.get(name, "1")) for name in (FIRST_SEED_VARIABLE, SEEDS_VARIABLE))
         metafunc.parametrize("seed", range(first, first + count))
-
-
-@pytest.fixture(scope="session")
-def nursery() -> Iterator[Nursery]:
-    with Nursery() as opened:
-        yield opened
 
 
 @pytest.fixture(scope="session")

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from nursery import ForkedProcess, Nursery
+from processes import ServerProcess
 
 FAULT_TASKS = Path(__file__).parent / "fault_tasks.py"
 GRACE_SECONDS = 5.0
@@ -51,22 +51,21 @@ class Fleet:
         extra_tasks: one more module for the workers.
     """
 
-    nursery: Nursery
     folder: Path
     database_url: str
     worker_count: int = 3
     lease_seconds: float = 3.0
     extra_tasks: Path | None = None
-    workers: list[ForkedProcess] = field(default_factory=list)
-    server: ForkedProcess = field(init=False)
-    _ended: list[ForkedProcess] = field(default_factory=list)
+    workers: list[ServerProcess] = field(default_factory=list)
+    server: ServerProcess = field(init=False)
+    _ended: list[ServerProcess] = field(default_factory=list)
 
     @property
     def traces(self) -> Path:
         return self.folder / "traces"
 
     @property
-    def everyone(self) -> list[ForkedProcess]:
+    def everyone(self) -> list[ServerProcess]:
         return [self.server, *self.workers]
 
     async def __aenter__(self) -> Self:
@@ -78,7 +77,7 @@ class Fleet:
         }
         tasks = ("--tasks", str(FAULT_TASKS))
         serve = ("serve", "--port", "0", "--no-worker", "--grace", "1", *tasks)
-        self.server = ForkedProcess(self.nursery, self.folder / "server", serve, settings)
+        self.server = ServerProcess(self.folder / "server", serve, settings)
         self.server.spawn()
         for number in range(self.worker_count):
             self.workers.append(self._worker(number, settings))
@@ -89,12 +88,12 @@ class Fleet:
             raise
         return self
 
-    def _worker(self, number: int, settings: dict[str, str]) -> ForkedProcess:
+    def _worker(self, number: int, settings: dict[str, str]) -> ServerProcess:
         tasks = ["--tasks", str(FAULT_TASKS)]
         if self.extra_tasks is not None:
             tasks += ["--tasks", str(self.extra_tasks)]
         options = ("--slots", str(SLOTS), "--grace", str(GRACE_SECONDS), "--lease", str(self.lease_seconds), *tasks)
-        return ForkedProcess(self.nursery, self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
+        return ServerProcess(self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
 
     async def kill(self, number: int) -> None:
         """``kill -9``, and another one in its place."""

@@ -17,7 +17,6 @@ from fleet import Fleet, Vitals
 from grounds import Ground
 from history import fetch, read_traces
 from load import Client, Load
-from nursery import Nursery
 from proxy import Proxy
 from watch import Watch, connect
 
@@ -53,7 +52,6 @@ async def proxied(url: str, is_needed: bool) -> AsyncIterator[tuple[str, Proxy |
 
 
 async def run(
-    nursery: Nursery,
     fault: str,
     ground: Ground,
     seed: int,
@@ -71,7 +69,7 @@ async def run(
     has_ended = asyncio.Event()
     async with (
         proxied(url, fault.startswith("F5")) as (fleet_url, proxy),
-        Fleet(nursery, folder, fleet_url, extra_tasks=EXTRA_TASKS.get(fault)) as fleet,
+        Fleet(folder, fleet_url, extra_tasks=EXTRA_TASKS.get(fault)) as fleet,
         aiohttp.ClientSession() as session,
     ):
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}

@@ -14,7 +14,6 @@ import pytest
 from databases import ALL_DATABASES
 from faults import FAULTS, ON_SQLITE
 from grounds import Grounds
-from nursery import Nursery
 from requirements import Missing, give_up
 from scenario import Outcome, run
 from table import PROPERTY, row_of
@@ -42,7 +41,6 @@ def on_databases(*pairs: tuple[str, str]) -> pytest.MarkDecorator:
 def run_on(
     pytestconfig: pytest.Config,
     record_property: Callable[[str, object], None],
-    nursery: Nursery,
     grounds: Grounds,
     tmp_path: Path,
 ) -> Run:
@@ -52,9 +50,7 @@ def run_on(
         print(f"{fault} on {database}, seed {seed}")
         try:
             with grounds.lend(database, fault) as ground:
-                outcome = asyncio.run(
-                    run(nursery, fault, ground, seed, tmp_path, jobs=jobs, seconds=seconds, is_long=is_long)
-                )
+                outcome = asyncio.run(run(fault, ground, seed, tmp_path, jobs=jobs, seconds=seconds, is_long=is_long))
         except Missing as missing:
             give_up(pytestconfig, f"{fault} on {database}", str(missing))
         record_property(PROPERTY, row_of(outcome))

@@ -6,23 +6,32 @@ that has ended. Nothing but imports happens before a fork: what a child does is 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from processes import ServerProcess, environment
+
+@functools.cache
+def the_nursery() -> Nursery:
+    """The one of this process, opened when it is first asked for."""
+    nursery = Nursery().__enter__()
+    atexit.register(nursery.__exit__, None, None, None)
+    return nursery
 
 
 class Nursery:
-    """The parent of a run's processes; open it with ``with``."""
+    """The parent of processes; open it with ``with``."""
 
     def __init__(self) -> None:
         self._condition = threading.Condition()
@@ -38,7 +47,7 @@ class Nursery:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
-            env={**environment(), "PYTHONPATH": os.pathsep.join(sys.path)},
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
         )
         self._reader.start()
         return self
@@ -68,17 +77,16 @@ class Nursery:
                 self._condition.notify_all()
 
     def fork(self, folder: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Child:
-        """Run ``signalbox ARGUMENTS`` in ``folder``."""
+        """Run ``signalbox ARGUMENTS`` in ``folder``, with ``settings`` as its whole environment."""
         assert self._parent is not None
         assert self._parent.stdin is not None
-        output = folder / "output"
-        output.unlink(missing_ok=True)
-        os.mkfifo(output)
-        with self._condition:
+        with tempfile.TemporaryDirectory() as own, self._condition:
+            output = Path(own) / "output"
+            os.mkfifo(output)
             self._requests += 1
             number = self._requests
             request = {"request": number, "folder": str(folder), "arguments": list(arguments), "settings": settings}
-            self._parent.stdin.write(json.dumps(request) + "\n")
+            self._parent.stdin.write(json.dumps({**request, "output": str(output)}) + "\n")
             self._parent.stdin.flush()
             self._condition.wait_for(lambda: number in self._pids)
             return Child(self, self._pids[number], output.open())
@@ -113,23 +121,6 @@ class Child:
                 os.kill(self.pid, number)
 
 
-class ForkedProcess(ServerProcess):
-    """A process of the product that a nursery forks."""
-
-    def __init__(self, nursery: Nursery, folder: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> None:
-        super().__init__(folder, arguments, settings)
-        self._nursery = nursery
-
-    def spawn(self) -> Self:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        child: Any = self._nursery.fork(self.folder, self.arguments, environment(self.settings))
-        self._process = child
-        self._ended = False
-        self._reader = threading.Thread(target=self._read, daemon=True)
-        self._reader.start()
-        return self
-
-
 def _serve_requests() -> None:
     from server import cli
 
@@ -154,7 +145,7 @@ def _become(request: dict[str, Any]) -> None:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["settings"])
-    nothing, output = os.open(os.devnull, os.O_RDONLY), os.open("output", os.O_WRONLY)
+    nothing, output = os.open(os.devnull, os.O_RDONLY), os.open(request["output"], os.O_WRONLY)
     for source, target in ((nothing, 0), (output, 1), (output, 2)):
         os.dup2(source, target)
     os.closerange(3, 64)
