@@ -28,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_TESTED] = {}
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     """The long runs are for those who ask for them by their marker. With several processes, the tests of a file stay
     together, for they share servers; those in a browser have all for themselves, and are dealt out one by one."""

@@ -18,7 +18,7 @@ from nursery import Child, the_nursery
 READY_EVENTS = {"serve": "signalbox.ready", "worker": "worker.ready"}
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
-OURS = ("SIGNALBOX_", "DATABASE_URL", "REDIS_URL", "WEBHOOK_", "SMTP_URL")
+OURS = ("SIGNALBOX_", "DATABASE_URL", "REDIS_URL", "WEBHOOK_", "SMTP_URL", "MAKE", "ARGS")
 SAMPLE_TASKS = Path(__file__).parent / "sample_tasks.py"
 
 
