@@ -28,10 +28,10 @@ run: .venv/.synced
 	WEBHOOK_URL=$${WEBHOOK_URL:-http://127.0.0.1:$${PORT:-8000}/webhook-test} \
 	exec $(BIN)/signalbox serve --port $${PORT:-8000} $(ARGS)
 
-# Most of a test's time is waiting, so more run at once than there are cores; tests/conftest.py says which stay together.
+# Most of a test's time is waiting, so more run at once than there are cores; those of one file run one after another.
 TESTERS ?= 4
 test: .venv/.synced-dev
-	$(BIN)/pytest -n $(TESTERS) --dist loadgroup $(ARGS)
+	$(BIN)/pytest -n $(TESTERS) --dist loadfile $(ARGS)
 
 # Other makers' audits and clients, and the rules of the protocols, against a real server; tables of what was found.
 audits: .venv/.synced-dev

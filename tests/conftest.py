@@ -28,13 +28,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[NOT_TESTED] = {}
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """The long runs are for those who ask for them by their marker. With several processes, the tests of a file stay
-    together, for they share servers; those in a browser have all for themselves, and are dealt out one by one."""
-    for item in items:
-        if item.get_closest_marker("browser") is None:
-            item.add_marker(pytest.mark.xdist_group(str(item.path.relative_to(config.rootpath))))
+    """The long runs are for those who ask for them by their marker."""
     unasked = [name for name in LONG_RUNS if name not in config.option.markexpr]
     long = [item for item in items if any(item.get_closest_marker(name) for name in unasked)]
     if long:
