@@ -207,7 +207,7 @@ async def sibling(url: str, suffix: str) -> str:
             await cursor.execute(f"CREATE DATABASE IF NOT EXISTS `{parsed.database}{suffix}` CHARACTER SET utf8mb4")
     finally:
         connection.close()
-    return url.replace(f"/{parsed.database}", f"/{parsed.database}{suffix}")
+    return f"{url.rpartition('/')[0]}/{parsed.database}{suffix}"
 
 
 @asynccontextmanager

@@ -25,9 +25,9 @@ from typing import IO, Any, Self
 @functools.cache
 def the_nursery() -> Nursery:
     """The one of this process, opened when it is first asked for."""
-    nursery = Nursery().__enter__()
-    atexit.register(nursery.__exit__, None, None, None)
-    return nursery
+    opened = contextlib.ExitStack()
+    atexit.register(opened.close)
+    return opened.enter_context(Nursery())
 
 
 class Nursery:
@@ -72,6 +72,7 @@ class Nursery:
             with self._condition:
                 if "request" in told:
                     self._pids[told["request"]] = told["pid"]
+                    self._codes.pop(told["pid"], None)  # one of before had the same number
                 else:
                     self._codes[told["pid"]] = told["code"]
                 self._condition.notify_all()

@@ -28,7 +28,7 @@ BLOCK = re.compile(r"(?:<!-- test: ([\w ]+) -->\n)?```(\w+)\n(.*?)```", re.DOTAL
 BLOCKS = [match.groups() for match in BLOCK.finditer(README)]
 COMMANDS = {name: text for name, language, text in BLOCKS if language == "sh"}
 TESTED = {"run", "first request", "webhook", "jobs", "tasks", "mysql"}
-START_SECONDS = 180.0
+START_SECONDS = 60.0
 
 
 def block(language: str) -> str:
