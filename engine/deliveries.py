@@ -143,20 +143,7 @@ class Deliveries(Service):
         if error is None and delivery.is_held:
             error = "not sent: the receiver has failed again and again; it is probed until it answers 2xx"
         elif error is None:
-            timestamp = int(self.clock.now().timestamp())
-            fields = headers(delivery, target.keys, timestamp, self._version)
-            try:
-                with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
-                    response = await self._client.request(
-                        "POST",
-                        target.url,
-                        headers=fields,
-                        body=delivery.body,
-                        timeout_seconds=TIMEOUT_SECONDS,
-                        is_repeatable=True,
-                    )
-            except HttpError as failure:
-                error = f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
+            response, error = await post(self._client, delivery, target, self._version, self.clock.now())
         duration_ms = round((self.clock.monotonic() - started) * 1000)
         result = judge(delivery, response, error, duration_ms, self._retries, self.clock.now())
         if target.is_final:
@@ -194,6 +181,25 @@ class Deliveries(Service):
         except NotFound:
             return
         log.warning("webhook.endpoint_disabled", endpoint=delivery.endpoint_id, reason=reason)
+
+
+async def post(
+    client: HttpClient, delivery: DueDelivery, target: Target, version: str, now: datetime
+) -> tuple[HttpResponse | None, str | None]:
+    """Send a webhook once: the response, or why there is none."""
+    try:
+        with span("webhook.try", {"signalbox.webhook.id": delivery.message_id}):
+            response = await client.request(
+                "POST",
+                target.url,
+                headers=headers(delivery, target.keys, int(now.timestamp()), version),
+                body=delivery.body,
+                timeout_seconds=TIMEOUT_SECONDS,
+                is_repeatable=True,
+            )
+    except HttpError as failure:
+        return None, f"{failure.code}: {failure}"[:MAX_ERROR_LENGTH]
+    return response, None
 
 
 def judge(

@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from engine.deliveries import TIMEOUT_SECONDS, judge
+from engine.deliveries import judge, post
 from engine.endpoints import Endpoints
-from engine.http_client import HttpClient, HttpError, HttpResponse
+from engine.http_client import HttpClient, HttpResponse
 from engine.records import DueDelivery, EndedJob, TryRecord
 from engine.store.endpoints import not_found
 from engine.store.store import Store
-from engine.webhooks import Receivers, headers, new_message_id, webhook_body
+from engine.webhooks import Receivers, new_message_id, webhook_body
 from models.enums import JobPriority
 
 TEST_TASK = "signalbox.test"
@@ -65,16 +65,7 @@ class WebhookTrials:
         error = target.refusal
         started = clock.monotonic()
         if error is None:
-            try:
-                response = await self._client.request(
-                    "POST",
-                    target.url,
-                    headers=headers(sent, target.keys, int(now.timestamp()), self._version),
-                    body=body,
-                    timeout_seconds=TIMEOUT_SECONDS,
-                )
-            except HttpError as failure:
-                error = f"{failure.code}: {failure}"
+            response, error = await post(self._client, sent, target, self._version, now)
         duration_ms = round((clock.monotonic() - started) * 1000)
         result = judge(sent, response, error, duration_ms, (), now)
         outcome = TryRecord(now, duration_ms, result.response_status, result.error, result.response_body)
