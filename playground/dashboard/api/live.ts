@@ -22,7 +22,7 @@ const HELD_AT_MOST = 5000;
 const FLUSH_MS = 80;
 let cursor: string | null = null;
 let waiting: Change[] = [];
-/** Something was missed while paused: what is shown is asked for anew at the end of the pause. */
+/** Something was missed: what is shown is asked for anew, at the end of a pause or once there is a cursor again. */
 let isStale = false;
 let timer: ReturnType<typeof setTimeout> | undefined;
 
@@ -55,10 +55,13 @@ export function setPaused(paused: boolean) {
   tell({ paused, held: 0 });
   if (paused) return;
   flush();
-  if (isStale) {
-    isStale = false;
-    renew();
-  }
+  renewIfStale();
+}
+
+function renewIfStale() {
+  if (!isStale || cursor === null || live.get().paused) return;
+  isStale = false;
+  renew();
 }
 
 function lost() {
@@ -79,8 +82,8 @@ const client = createClient({
     connected() {
       // What changed before the first cursor was asked for, and what no event tells of.
       setTimeout(() => {
-        if (live.get().paused) isStale = true;
-        else renew();
+        isStale = true;
+        renewIfStale();
       }, 250);
       tell({ connection: 'live', dataFrom: null });
     },
@@ -118,6 +121,7 @@ export async function follow(): Promise<never> {
     }
     try {
       cursor ??= (await request<{ eventCursor: string }>(EVENT_CURSOR)).eventCursor;
+      renewIfStale(); // only now: what changes after this is told of
     } catch {
       await pause(1000); // the lists are asked for as well, and say what is wrong
       continue;
@@ -141,7 +145,7 @@ export async function follow(): Promise<never> {
     );
     if (codeOf(problem) === 'CURSOR_EXPIRED') {
       cursor = null;
-      renew();
+      isStale = true;
     } else if (
       codeOf(problem) === 'UNAUTHENTICATED' ||
       (problem instanceof CloseEvent && problem.code === 4403)
