@@ -3,6 +3,9 @@
 The check sits where a socket is made for an address, after DNS and for every attempt, so nothing lies between check and
 use: no second look-up, no literal in a spelling that a check of names would miss. Pooled connections were checked
 when they were dialled. Redirects are handed back, not followed; proxies of the environment are ignored.
+
+An operator may name a proxy that everything goes through. It looks names up, so only it can see where a name leads: an
+address that is written out, and a name of the machine itself, are still refused here; all else is for it to refuse.
 """
 
 from __future__ import annotations
@@ -27,6 +30,7 @@ from engine.errors import ConfigurationError
 from engine.name_resolver import NameResolver
 
 ALLOW_SETTING = "SIGNALBOX_WEBHOOK_ALLOW"
+PROXY_SETTING = "SIGNALBOX_HTTP_PROXY"
 LARGE_BODY_BYTES = 1 << 20
 IDLE_SECONDS = 1.5
 """How long an unused connection is kept: many servers close theirs after 2 to 5 s, and a request that crosses such a
@@ -94,15 +98,22 @@ class HttpClient:
             permits whatever it resolves to.
         timeout_seconds: for a whole exchange: look-up, connection, request, reading the answer.
         max_response_bytes: no more of a body is read.
+        proxy: ``http://user:password@host:port`` of the HTTP proxy that every request goes through; it may be private.
 
     Raises:
-        ConfigurationError: an entry of ``allow`` is neither.
+        ConfigurationError: an entry of ``allow`` is neither, or ``proxy`` is not such a URL.
     """
 
     def __init__(
-        self, allow: Sequence[str] = (), *, timeout_seconds: float = 15.0, max_response_bytes: int = 16_384
+        self,
+        allow: Sequence[str] = (),
+        *,
+        timeout_seconds: float = 15.0,
+        max_response_bytes: int = 16_384,
+        proxy: str | None = None,
     ) -> None:
         self._networks, self._names = _read_allow(allow)
+        self._proxy = None if proxy is None else _read_proxy(proxy)
         self._timeout_seconds = timeout_seconds
         self._max_response_bytes = max_response_bytes
         self._session: aiohttp.ClientSession | None = None
@@ -163,7 +174,9 @@ class HttpClient:
         for name in headers:
             check_header_name(name)
         host = target.raw_host or ""
-        dial = _Dial(_bare(host) in self._names)
+        dial = _Dial(self._proxy is not None or _bare(host) in self._names)
+        if self._proxy is not None:
+            self._check_before_proxy(host)
         token = _dial.set(dial)
         limit = self._timeout_seconds if timeout_seconds is None else timeout_seconds
         try:
@@ -182,11 +195,7 @@ class HttpClient:
         except aiohttp.ClientError as error:
             if dial.refused and not dial.has_dialled:
                 address = dial.refused[0]
-                where = host if host == address else f"{host} (at {address})"
-                raise HttpError(
-                    HttpErrorCode.REFUSED,
-                    f"{where} is not a public address; to allow it, add the host or its network to {ALLOW_SETTING}.",
-                ) from None
+                raise _refused(host if host == address else f"{host} (at {address})") from None
             raise HttpError(HttpErrorCode.UNREACHABLE, _unreachable(host, error)) from error
         finally:
             _dial.reset(token)
@@ -197,7 +206,9 @@ class HttpClient:
         clock = asyncio.get_running_loop().time
         started = clock()
         data = io.BytesIO(body) if body is not None and len(body) >= LARGE_BODY_BYTES else body
-        async with session.request(method, url, headers=headers, data=data, allow_redirects=False) as response:
+        async with session.request(
+            method, url, headers=headers, data=data, allow_redirects=False, proxy=self._proxy
+        ) as response:
             read = bytearray()
             while len(read) <= self._max_response_bytes and (chunk := await response.content.readany()):
                 read += chunk
@@ -219,6 +230,14 @@ class HttpClient:
             raise OSError(f"{address[0]} is not a public address")
         dial.has_dialled = True
         return socket.socket(family, kind, protocol)
+
+    def _check_before_proxy(self, host: str) -> None:
+        """Refuse what would lead into the proxy's own network, as far as that can be told without a look-up."""
+        name = _bare(host)
+        is_address = read_address(host) is not None
+        is_private = not is_public(host) if is_address else name == "localhost" or name.endswith(".localhost")
+        if is_private and name not in self._names and not self._is_in_allowed_network(host):
+            raise _refused(host)
 
     def _is_in_allowed_network(self, text: str) -> bool:
         address = read_address(text)
@@ -278,7 +297,18 @@ def _invalid(reason: str) -> HttpError:
     return HttpError(HttpErrorCode.INVALID_URL, f"The URL cannot be used: {reason}.")
 
 
+def _refused(where: str) -> HttpError:
+    return HttpError(
+        HttpErrorCode.REFUSED,
+        f"{where} is not a public address; to allow it, add the host or its network to {ALLOW_SETTING}.",
+    )
+
+
 def _unreachable(host: str, error: aiohttp.ClientError) -> str:
+    if isinstance(error, aiohttp.ClientHttpProxyError):
+        return f"{host} cannot be reached: the proxy answered {error.status} {error.message}."
+    if isinstance(error, aiohttp.ClientProxyConnectionError):
+        return f"{host} cannot be reached: the proxy {error.host}:{error.port} cannot; check {PROXY_SETTING}."
     if isinstance(error, aiohttp.ClientConnectorDNSError):
         return f"The host name {host} cannot be resolved; check its spelling."
     if isinstance(error, aiohttp.ClientConnectorCertificateError):
@@ -304,6 +334,22 @@ def _read_allow(allow: Sequence[str]) -> tuple[tuple[IPv4Network | IPv6Network, 
                 ) from None
         names.add(name)
     return tuple(networks), frozenset(names)
+
+
+def _read_proxy(proxy: str) -> URL:
+    try:
+        url = URL(proxy)
+    except ValueError:
+        url = URL()
+    if (
+        url.scheme != "http"
+        or not url.raw_host
+        or url.path not in ("", "/")
+        or url.raw_query_string
+        or url.raw_fragment
+    ):
+        raise ConfigurationError(f"{PROXY_SETTING}: it must be as http://user:password@proxy.example.com:3128")
+    return url
 
 
 def _bare(host: str) -> str:

@@ -99,6 +99,12 @@ class Settings(BaseSettings):
         validation_alias="SIGNALBOX_WEBHOOK_ALLOW",
         description="CIDRs and hosts, with commas, that outbound HTTP may reach although they are private",
     )
+    http_proxy: SecretStr | None = Field(
+        None,
+        validation_alias="SIGNALBOX_HTTP_PROXY",
+        description="`http://user:password@host:port` of a proxy that outbound HTTP goes through; it then decides "
+        "where names may lead. `HTTP_PROXY` and the like are not read",
+    )
     webhook_retries: str = Field(
         "5s,5m,30m,2h,5h,10h,14h,20h,24h",
         validation_alias="SIGNALBOX_WEBHOOK_RETRIES",

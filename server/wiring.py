@@ -138,7 +138,8 @@ def build(
     Raises:
         ConfigurationError: a module, a task or a setting cannot be used.
     """
-    client = HttpClient(settings.reachable_hosts)
+    proxy = None if settings.http_proxy is None else settings.http_proxy.get_secret_value()
+    client = HttpClient(settings.reachable_hosts, proxy=proxy)
     smtp_url = None if settings.smtp_url is None else settings.smtp_url.get_secret_value()
     fallback = fallback_task() if settings.unknown_task == "simulate" else None
     secret = None if settings.webhook_secret is None else settings.webhook_secret.get_secret_value()
