@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pytest
+from dashboard import ask
 from eventually import eventually
 from playwright.async_api import Browser, BrowserContext, Page, expect
 from processes import ServerProcess
@@ -27,13 +28,17 @@ class Visit:
         self.complaints: list[str] = []
 
     async def open(self) -> Page:
-        page = await self.context.new_page()
+        page = await self.watched()
+        await page.goto(f"{self.url}/graphql")
+        await is_drawn(page)
+        return page
+
+    async def watched(self, page: Page | None = None) -> Page:
+        page = page or await self.context.new_page()
         page.on("request", lambda request: self.requested.add(request.url))
         page.on("websocket", lambda socket: self.requested.add(socket.url))
         page.on("console", lambda said: self.complaints.append(said.text) if said.type == "error" else None)
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
-        await page.goto(f"{self.url}/graphql")
-        await is_drawn(page)
         return page
 
 
@@ -129,3 +134,71 @@ async def test_behind_a_path_prefix(browser: Browser, tmp_path: Path) -> None:
     await result_of(page, '"totalCount": 0')
     await context.close()
     server.check_its_end()
+
+
+@pytest.mark.parametrize("has_been_here", [False, True])
+async def test_the_add_form_opens_in_it(browser: Browser, server: ServerProcess, has_been_here: bool) -> None:
+    """What the form would send, as it was typed, in a tab of its own; the others are still there."""
+    context = await browser.new_context(viewport={"width": 1360, "height": 820})
+    visit = Visit(context, server.url)
+    if has_been_here:
+        await (await visit.open()).close()
+    form = await visit.watched()
+    await form.goto(f"{server.url}/jobs")
+    await form.get_by_role("button", name="New job").first.click()
+    dialog = form.get_by_role("dialog")
+    await dialog.get_by_label("Task", exact=True).fill("It's & 100 % #1")
+    await dialog.get_by_role("textbox", name="Payload").fill('{"n":9007199254740993, "plus": "a+b"}')
+    async with context.expect_page() as opening:
+        await dialog.get_by_role("link", name="GraphiQL").click()
+    page = await visit.watched(await opening.value)
+    await is_drawn(page)
+    titles = [await each.inner_text() for each in await page.get_by_role("tab").all()]
+    assert sorted(titles) == ["CreateJob", "CreateJob", "Jobs", "RunJob", "Watch"]
+    assert page.url == f"{server.url}/graphql"
+    await page.get_by_role("button", name=EXECUTE).click()
+    await result_of(page, '"id": "1"', '"status": "QUEUED"')
+    made = "{ job(id: 1) { taskName payloadText } }"
+    job = (await ask(server.url, made))["job"]
+    assert job["taskName"] == "It's & 100 % #1"
+    assert "".join(job["payloadText"].split()) == '{"n":9007199254740993,"plus":"a+b"}'
+    assert visit.complaints == []
+    await context.close()
+
+
+async def test_the_explorer_builds_an_operation(browser: Browser, server: ServerProcess, tmp_path: Path) -> None:
+    context = await browser.new_context(viewport={"width": 1360, "height": 820})
+    visit = Visit(context, server.url)
+    page = await visit.open()
+    await page.get_by_role("button", name="New tab").click()
+    await page.get_by_role("button", name="Show GraphiQL Explorer").click()
+    await page.get_by_text("version", exact=True).click()
+    await expect(page.get_by_role("region", name=EDITOR)).to_contain_text("version")
+    await page.get_by_role("button", name=EXECUTE).click()
+    await result_of(page, '"version":')
+    await page.screenshot(path=tmp_path / "graphiql-explorer.png")
+    assert visit.complaints == []
+    await context.close()
+
+
+async def test_large_integers_stay_exact(browser: Browser, server: ServerProcess) -> None:
+    """In variables, in answers, and in what arrives over the websocket."""
+    context = await browser.new_context(viewport={"width": 1360, "height": 820})
+    visit = Visit(context, server.url)
+    watching = await visit.watched()
+    watch = "subscription Live { jobStatusChanged { to job { payload } } }"
+    await watching.goto(f"{server.url}/graphql#{urlencode({'query': watch})}")
+    await expect(watching.get_by_role("region", name=EDITOR)).to_contain_text("Live")
+    await watching.get_by_role("button", name=EXECUTE).click()
+    await expect(watching.get_by_role("button", name=re.compile("Stop query"))).to_be_visible()
+    making = await visit.watched()
+    make = 'mutation Make($p: JSON!) { createJob(input: {taskName: "T", payload: $p}) { job { payload } } }'
+    variables = '{"p": {"n": 9007199254740993, "many": [1.0, 12345678901234567890]}}'
+    await making.goto(f"{server.url}/graphql#{urlencode({'query': make, 'variables': variables})}")
+    await expect(making.get_by_role("region", name=EDITOR)).to_contain_text("Make")
+    await making.get_by_role("button", name=EXECUTE).click()
+    for page in (making, watching):
+        await page.bring_to_front()
+        await result_of(page, '"n": 9007199254740993', "12345678901234567890")
+    assert visit.complaints == []
+    await context.close()

@@ -28,16 +28,27 @@ export class RawJSON {
   }
 }
 
-export function body(query: string, variables: Record<string, unknown>): string {
+/** JSON text of a value in which payloads stand as they were written. */
+export function json(value: unknown, indent?: number): string {
   const raws: RawJSON[] = [];
-  const text = JSON.stringify({ query: query.replace(/\s+/g, ' '), variables }, function (name, value) {
-    // JSON.stringify has called toJSON already; the holder still has the object.
-    const original = (this as Record<string, unknown>)[name];
-    if (original instanceof RawJSON) raws.push(original);
-    return value;
-  });
+  const text = JSON.stringify(
+    value,
+    function (name, each) {
+      // JSON.stringify has called toJSON already; the holder still has the object.
+      const original = (this as Record<string, unknown>)[name];
+      if (original instanceof RawJSON) raws.push(original);
+      return each;
+    },
+    indent,
+  );
   return raws.reduce((all, raw) => all.replace(`"${raw.token}"`, () => raw.text), text);
 }
+
+export const body = (query: string, variables: Record<string, unknown>) => json({ query: query.replace(/\s+/g, ' '), variables });
+
+/** Where GraphiQL opens with an operation. It travels in the fragment, which no server and no log sees. */
+export const inGraphiQL = (query: string, variables: Record<string, unknown>) =>
+  `${endpoint}#${new URLSearchParams({ query, variables: json(variables, 2) })}`;
 
 interface Answer<T> {
   data?: T | null;

@@ -1,19 +1,28 @@
 import { useQuery } from '@tanstack/react-query';
 import { useNavigate } from '@tanstack/react-router';
+import ExternalLink from 'lucide-react/icons/external-link';
 import { type FormEvent, type ReactNode, useId, useState } from 'react';
-import { APIError, body, endpoint, RawJSON, request } from '../api/client';
+import { APIError, body, endpoint, inGraphiQL, RawJSON, request } from '../api/client';
 import { CREATE_JOB, TASKS } from '../api/operations';
 import { refresh } from '../api/queries';
 import { key } from '../api/session';
 import { PRIORITIES, type JobRow, type Task } from '../api/types';
 import { word } from '../lib/format';
-import { Button, CopyButton, Dialog, Problem, say } from '../ui/basics';
+import { Button, ButtonLink, CopyButton, Dialog, Problem, say } from '../ui/basics';
 import { PayloadInput, problemOf } from './payload';
 
 const WHEN = { hold: 'Hold until somebody runs it', run: 'Run now', at: 'Run at a time' } as const;
 
-// What the person reads when they paste it: the payload stands in it as it was typed.
-const MUTATION = 'mutation CreateJob($input: CreateJobInput!) { createJob(input: $input) { job { id status } } }';
+// What the person reads when they paste it or open it: the payload stands in it as it was typed.
+const MUTATION = `mutation CreateJob($input: CreateJobInput!) {
+  createJob(input: $input) {
+    job {
+      id
+      status
+    }
+  }
+}
+`;
 const quoted = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
 
 function Field({ label, error, id, children }: { label: string; error?: string | null; id: string; children: ReactNode }) {
@@ -143,6 +152,9 @@ export function AddJob({ onClose }: { onClose: () => void }) {
         <div className="flex flex-wrap items-center justify-between gap-2 border-t border-line pt-3">
           <div className="flex flex-wrap">
             <CopyButton text={curl} what="as curl" label="curl" />
+            <ButtonLink className="px-2!" href={inGraphiQL(MUTATION, { input })} title="Open in GraphiQL, in a new tab">
+              <ExternalLink aria-hidden className="size-4" /> GraphiQL
+            </ButtonLink>
           </div>
           <div className="flex gap-2">
             <Button onClick={onClose}>Close</Button>

@@ -1,29 +1,26 @@
 // What a task logs, followed while it runs. Lines are asked for from the last cursor on; only the newest stay in the page.
-import { useEffect, useRef, useState } from 'react';
+import { lazy, Suspense, useEffect, useMemo, useRef, useState } from 'react';
 import { request } from '../api/client';
 import { LOGS } from '../api/operations';
 import type { JobStatus, LogLine, PageInfo } from '../api/types';
-import { clock } from '../lib/format';
-import { preferences } from '../lib/preferences';
-import { useStore } from '../lib/store';
 import { CopyButton } from '../ui/basics';
 
-const KEPT = 2000;
+const KEPT = 10_000;
 const FOLLOW_MS = 1000;
-const COLOURS: Record<string, string> = { error: 'text-failed', critical: 'text-failed', warning: 'text-queued', debug: 'text-soft' };
+
+// The list that draws them is loaded for jobs that have logged something.
+const LogLines = lazy(() => import('./LogLines').then((module) => ({ default: module.LogLines })));
 
 interface Answer {
   job: { progress: number | null; logs: { nodes: LogLine[]; pageInfo: PageInfo } } | null;
 }
 
 export function Logs({ id, status }: { id: string; status: JobStatus }) {
-  const { zone } = useStore(preferences);
   const [lines, setLines] = useState<LogLine[]>([]);
   const [progress, setProgress] = useState<number | null>(null);
   const [filter, setFilter] = useState('');
   const [follow, setFollow] = useState(true);
   const cursor = useRef<string | null>(null);
-  const box = useRef<HTMLDivElement>(null);
   const isRunning = status === 'RUNNING';
 
   useEffect(() => {
@@ -53,12 +50,11 @@ export function Logs({ id, status }: { id: string; status: JobStatus }) {
     };
   }, [id, isRunning, status]);
 
-  useEffect(() => {
-    if (follow && box.current) box.current.scrollTop = box.current.scrollHeight;
-  }, [lines, follow]);
-
   const wanted = filter.toLowerCase();
-  const shown = wanted ? lines.filter((line) => `${line.level} ${line.message}`.toLowerCase().includes(wanted)) : lines;
+  const shown = useMemo(
+    () => (wanted ? lines.filter((line) => `${line.level} ${line.message}`.toLowerCase().includes(wanted)) : lines),
+    [lines, wanted],
+  );
   return (
     <section className="card mb-4" aria-label="Logs">
       <header className="flex min-h-11 flex-wrap items-center justify-between gap-2 border-b border-line px-4 py-1.5">
@@ -86,17 +82,9 @@ export function Logs({ id, status }: { id: string; status: JobStatus }) {
       {shown.length === 0 ? (
         <p className="px-4 py-3 text-soft">{lines.length ? 'No line matches.' : isRunning ? 'Nothing logged so far.' : 'Nothing was logged.'}</p>
       ) : (
-        <div ref={box} tabIndex={0} role="log" aria-label="Log lines" className="max-h-96 overflow-auto py-2 font-mono text-[13px]">
-          {shown.map((line, at) => (
-            <p key={at} className="flex gap-3 px-4 hover:bg-raised [content-visibility:auto]">
-              <time dateTime={line.at} title={line.at} className="shrink-0 text-soft">
-                {clock(Date.parse(line.at), zone)}
-              </time>
-              <span className={`w-16 shrink-0 max-sm:hidden ${COLOURS[line.level.toLowerCase()] ?? 'text-soft'}`}>{line.level.toLowerCase()}</span>
-              <span className="min-w-0 wrap-anywhere whitespace-pre-wrap">{line.message}</span>
-            </p>
-          ))}
-        </div>
+        <Suspense fallback={<p className="px-4 py-3 text-soft">Loading…</p>}>
+          <LogLines lines={shown} follow={follow && isRunning} />
+        </Suspense>
       )}
       {lines.length === KEPT && <p className="border-t border-line px-4 py-2 text-xs text-soft">The last {KEPT.toLocaleString('en')} lines.</p>}
     </section>

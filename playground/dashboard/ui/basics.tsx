@@ -17,14 +17,16 @@ const KINDS = {
   bare: 'border-transparent text-soft hover:not-disabled:bg-raised hover:not-disabled:text-ink',
 };
 
+const SHAPE =
+  'inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md border px-3 py-1 font-medium whitespace-nowrap disabled:cursor-not-allowed disabled:border-line disabled:bg-raised disabled:text-soft';
+
 export function Button({ kind = 'plain', className = '', ...rest }: ComponentProps<'button'> & { kind?: keyof typeof KINDS }) {
-  return (
-    <button
-      type="button"
-      {...rest}
-      className={`inline-flex min-h-8 items-center justify-center gap-1.5 rounded-md border px-3 py-1 font-medium whitespace-nowrap disabled:cursor-not-allowed disabled:border-line disabled:bg-raised disabled:text-soft ${KINDS[kind]} ${className}`}
-    />
-  );
+  return <button type="button" {...rest} className={`${SHAPE} ${KINDS[kind]} ${className}`} />;
+}
+
+/** A link that stands among buttons, to a page outside the dashboard. */
+export function ButtonLink({ className = '', ...rest }: ComponentProps<'a'>) {
+  return <a {...rest} target="_blank" rel="noreferrer" className={`${SHAPE} ${KINDS.bare} ${className}`} />;
 }
 
 /** A button that stays where it is, and says on hover and to screen readers why it cannot be used. */
