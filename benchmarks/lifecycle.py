@@ -19,7 +19,7 @@ import tempfile
 import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, closing
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import datetime
 from pathlib import Path
 
@@ -128,12 +128,18 @@ async def measure_full(url: str, jobs: int, runs: int, finished: int) -> None:
                 assert await completed(client) >= finished
                 full_rates.append(await lifecycle(client, jobs, 0))
     name = await server_name(url)
-    ratio = tell(f"{name} after {finished:,} finished jobs", full_rates) / tell(f"{name} empty", empty_rates)
-    print(f"  ratio of the rates, full to empty: {ratio:.2f}")
+    tell(f"{name} after {finished:,} finished jobs", full_rates)
+    tell(f"{name} empty", empty_rates)
+    ratios = {
+        each.name: statistics.median(getattr(rates, each.name) for rates in full_rates)
+        / statistics.median(getattr(rates, each.name) for rates in empty_rates)
+        for each in fields(Rates)
+    }
+    print(f"  ratios of the medians, full to empty: {', '.join(f'{key} {ratio:.2f}' for key, ratio in ratios.items())}")
 
 
-def tell(name: str, rates: list[Rates], has_webhook: bool = False) -> float:
-    """Print the medians; that of the rate at which jobs were finished."""
+def tell(name: str, rates: list[Rates], has_webhook: bool = False) -> None:
+    """Print the medians."""
     drained = statistics.median(each.drained for each in rates)
     print(
         f"{name}: created {statistics.median(each.created for each in rates):,.0f}/s, "
@@ -143,7 +149,6 @@ def tell(name: str, rates: list[Rates], has_webhook: bool = False) -> float:
         f"(medians of {len(rates)}); all COMPLETED, four events{' and one delivery' if has_webhook else ''} each",
         flush=True,
     )
-    return drained
 
 
 @asynccontextmanager

@@ -151,7 +151,8 @@ class Feed(Service):
 
     async def _replay(self, where: ChangeFilter, cursor: int, floor: int) -> AsyncGenerator[StatusChange, None]:
         first, last = await self._undisturbed(self._reads.log_bounds)
-        if cursor > max(last, self._settled):  # its job may have been deleted since, but then we have passed it
+        # beyond the end it may be the cursor of a job that was deleted since
+        if cursor > max(last, self._settled) and cursor > await self._undisturbed(self._reads.last_event_given):
             raise InvalidInput(f"after: {cursor} is not a cursor of this log, which ends at {last}.", field="after")
         if first > cursor + 1 and first > 1 and cursor < max(floor, self._begun):
             raise CursorExpired

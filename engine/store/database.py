@@ -117,3 +117,7 @@ class Database(ABC):
     @abstractmethod
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
         """Whether a transaction that is still under way may yet fill events ``first_seq`` to ``last_seq``."""
+
+    @abstractmethod
+    async def last_event_given(self) -> int:
+        """The highest event number that was ever used, although its row may be gone; 0 when there was none."""

@@ -246,3 +246,9 @@ class MySQLDatabase(Database):
         except Collision:
             return True
         return bool(rows)
+
+    async def last_event_given(self) -> int:
+        # information_schema has this too, but as it was up to a day ago
+        [(_table, statement)] = await self.fetch("SHOW CREATE TABLE job_event")
+        found = re.search(r" AUTO_INCREMENT=(\d+)", statement)
+        return int(found[1]) - 1 if found else 0

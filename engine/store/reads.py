@@ -229,6 +229,9 @@ class Reads:
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
         return await self._database.is_hole_open(first_seq, last_seq)
 
+    async def last_event_given(self) -> int:
+        return await self._database.last_event_given()
+
     async def changes(self, events: Sequence[EventRecord]) -> list[StatusChange]:
         """``events`` with their jobs as they were right after each. Events of jobs that are deleted are left out."""
         ids = list({event.job_id for event in events})

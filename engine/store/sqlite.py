@@ -207,3 +207,7 @@ class SqliteDatabase(Database):
 
     async def is_hole_open(self, first_seq: int, last_seq: int) -> bool:
         return False  # writers take turns, so numbers appear in order
+
+    async def last_event_given(self) -> int:
+        rows = await self.fetch("SELECT seq FROM sqlite_sequence WHERE name='job_event'")
+        return int(rows[0][0]) if rows else 0

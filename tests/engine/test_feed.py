@@ -198,6 +198,25 @@ async def test_a_cursor_whose_job_was_deleted_since(store: Store, feed: Feed) ->
     await resumed.stop()
 
 
+async def test_a_cursor_whose_job_was_deleted_before_this_process_began(store: Store) -> None:
+    """Nothing but the database knows that there was such an event."""
+    await store.create_jobs([job()])
+    [deleted] = await store.create_jobs([job()])
+    _first, cursor = await store.reads.log_bounds()
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"DELETE FROM job_event WHERE job_id={deleted.job.id}")
+    feed = Feed(store)
+    feed.start()
+    resumed = Listener(feed, after=str(cursor))
+    await eventually(lambda: feed._position is not None)
+    [another] = await store.create_jobs([job()])
+    await eventually(lambda: [each.job.id for each in resumed.got] == [another.job.id])
+    await resumed.stop()
+    with pytest.raises(InvalidInput):
+        await first(feed, str(cursor + 1000))
+    await feed.stop()
+
+
 async def test_a_cursor_before_the_log_has_expired(store: Store, feed: Feed) -> None:
     for _ in range(3):
         await store.create_jobs([job()])
