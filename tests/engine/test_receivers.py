@@ -203,8 +203,11 @@ async def test_a_table_of_what_happened_to_each_delivery(it: Scene) -> None:
     await it.complete(1)
     records = {each.endpoint_id: each for each in await it.to_the_end()}
     known = await it.endpoints.by_id(list(ids.values()))
+    print(f"\n{'receiver':16} {'ends as':9} {'answers':48} {'endpoint'}")  # seen with pytest -s
     for name, (_answer, status, tries, error, reason) in TABLE.items():
         record, endpoint = records[ids[name]], known[ids[name]]
+        answers = [each.response_status or "none" for each in record.tries]
+        print(f"{name:16} {record.status:9} {', '.join(map(str, answers)):48} {endpoint.disabled_reason or 'enabled'}")
         assert record.status is status, name
         assert [each.response_status for each in record.tries] == tries, name
         assert (error or "") in str(record.tries[0].error), name
