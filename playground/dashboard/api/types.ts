@@ -1,133 +1,74 @@
-// What the dashboard asks for, as the schema has it. tests/browser/test_dashboard_files.py holds the operations
-// against schema/schema.graphql.
+// What the dashboard asks for, as parts of the types that schema-types.mjs writes from the schema.
+// tests/browser/test_dashboard_files.py holds the operations against it too.
+import type * as schema from './schema';
 
-export const STATUSES = ['PENDING', 'SCHEDULED', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
-export type JobStatus = (typeof STATUSES)[number];
-export const PRIORITIES = ['HIGH', 'MEDIUM', 'LOW'] as const;
-export type JobPriority = (typeof PRIORITIES)[number];
+export type { DeliveryStatus, JobPriority, JobStatus, WebhookEvent } from './schema';
 
-export interface JobError {
-  code: string;
-  message: string;
-  traceback?: string | null;
-}
+export const STATUSES = ['PENDING', 'SCHEDULED', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const satisfies schema.JobStatus[];
+export const PRIORITIES = ['HIGH', 'MEDIUM', 'LOW'] as const satisfies schema.JobPriority[];
+export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const satisfies schema.DeliveryStatus[];
+export const WEBHOOK_EVENTS = ['JOB_COMPLETED', 'JOB_FAILED', 'JOB_CANCELLED'] as const satisfies schema.WebhookEvent[];
 
-export interface JobRow {
-  id: string;
-  taskName: string;
-  status: JobStatus;
-  priority: JobPriority;
-  tags: string[];
-  attempt: number;
-  maxAttempts: number;
-  progress: number | null;
-  payloadPreview: string | null;
-  createdAt: string;
-  updatedAt: string;
-  runAt: string | null;
-  startedAt: string | null;
-  finishedAt: string | null;
-  error: JobError | null;
-}
+/** An input in which what is not given is left out, never null. */
+type Given<T> = { [K in keyof T]?: NonNullable<T[K]> };
 
-export interface PageInfo {
-  hasNextPage: boolean;
-  endCursor: string | null;
-}
+/** Lists do not ask for tracebacks. */
+export type JobError = Pick<schema.JobError, 'code' | 'message'> & Partial<Pick<schema.JobError, 'traceback'>>;
 
-export interface JobAttempt {
-  number: number;
-  outcome: JobStatus | null;
-  error: JobError | null;
-  worker: string | null;
-  startedAt: string;
-  finishedAt: string | null;
-}
+export type JobRow = Pick<
+  schema.Job,
+  | 'id'
+  | 'taskName'
+  | 'status'
+  | 'priority'
+  | 'tags'
+  | 'attempt'
+  | 'maxAttempts'
+  | 'progress'
+  | 'payloadPreview'
+  | 'createdAt'
+  | 'updatedAt'
+  | 'runAt'
+  | 'startedAt'
+  | 'finishedAt'
+> & { error: JobError | null };
 
-export interface JobEvent {
-  cursor: string;
-  from: JobStatus | null;
-  to: JobStatus;
-  attempt: number;
-  at: string;
-}
+export type PageInfo = Pick<schema.PageInfo, 'hasNextPage' | 'endCursor'>;
 
-export interface DeliveryTry {
-  at: string;
-  durationMs: number;
-  responseStatus: number | null;
-  error: string | null;
-}
+export type JobAttempt = Pick<schema.JobAttempt, 'number' | 'outcome' | 'worker' | 'startedAt' | 'finishedAt'> & { error: JobError | null };
 
-export const DELIVERY_STATUSES = ['PENDING', 'DELIVERED', 'FAILED'] as const;
-export type DeliveryStatus = (typeof DELIVERY_STATUSES)[number];
-export const WEBHOOK_EVENTS = ['JOB_COMPLETED', 'JOB_FAILED', 'JOB_CANCELLED'] as const;
-export type WebhookEvent = (typeof WEBHOOK_EVENTS)[number];
+export type JobEvent = Pick<schema.JobEvent, 'cursor' | 'from' | 'to' | 'attempt' | 'at'>;
 
-export interface Delivery {
-  id: string;
-  event: WebhookEvent;
-  status: DeliveryStatus;
-  url: string;
+export type DeliveryTry = Pick<schema.DeliveryTry, 'at' | 'durationMs' | 'responseStatus' | 'error'>;
+
+export type Delivery = Pick<schema.WebhookDelivery, 'id' | 'event' | 'status' | 'url' | 'nextTryAt' | 'createdAt'> & {
   tries: DeliveryTry[];
-  nextTryAt: string | null;
-  createdAt: string;
-  job: { id: string; taskName: string };
-}
+  job: Pick<schema.Job, 'id' | 'taskName'>;
+};
 
-export interface DeliveryDetail extends Delivery {
-  body: string;
-  tries: (DeliveryTry & { responseBody: string | null })[];
-}
+export type DeliveryDetail = Omit<Delivery, 'tries'> &
+  Pick<schema.WebhookDelivery, 'body'> & { tries: (DeliveryTry & Pick<schema.DeliveryTry, 'responseBody'>)[] };
 
-export interface DeliveryFilter {
-  endpointId?: string;
-  status?: DeliveryStatus[];
-  event?: WebhookEvent[];
-  createdAfter?: string;
-  createdBefore?: string;
-}
+export type DeliveryFilter = Given<Pick<schema.WebhookDeliveryFilter, 'endpointId' | 'status' | 'event' | 'createdAfter' | 'createdBefore'>>;
 
-export interface Endpoint {
-  id: string;
-  url: string;
-  events: WebhookEvent[];
-  taskNames: string[] | null;
-  enabled: boolean;
-  disabledReason: string | null;
-  createdAt: string;
-  circuit: { failuresInARow: number; failingSince: string; openUntil: string | null } | null;
-}
+export type Endpoint = Pick<schema.WebhookEndpoint, 'id' | 'url' | 'events' | 'taskNames' | 'enabled' | 'disabledReason' | 'createdAt'> & {
+  circuit: Pick<schema.WebhookCircuit, 'failuresInARow' | 'failingSince' | 'openUntil'> | null;
+};
 
-export interface JobDetail extends JobRow {
-  payloadText: string | null;
-  resultText: string | null;
-  timeoutSeconds: number;
-  idempotencyKey: string | null;
-  waitingFor: string | null;
-  schedule: { id: string; name: string } | null;
-  copyOf: { id: string } | null;
-  attempts: JobAttempt[];
-  events: JobEvent[];
-  deliveries: Delivery[];
-}
+export type JobDetail = JobRow &
+  Pick<schema.Job, 'payloadText' | 'resultText' | 'timeoutSeconds' | 'idempotencyKey' | 'waitingFor'> & {
+    schedule: Pick<schema.Schedule, 'id' | 'name'> | null;
+    copyOf: Pick<schema.Job, 'id'> | null;
+    attempts: JobAttempt[];
+    events: JobEvent[];
+    deliveries: Delivery[];
+  };
 
-export interface LogLine {
-  at: string;
-  attempt: number;
-  level: string;
-  message: string;
-}
+export type LogLine = Pick<schema.JobLogLine, 'at' | 'attempt' | 'level' | 'message'>;
 
-export interface Task {
-  name: string;
-  description: string | null;
-  payloadSchema: JSONSchema | null;
-  maxAttempts: number;
-  timeoutSeconds: number;
-  paused: boolean;
-}
+export type Task = Pick<schema.Task, 'name' | 'description' | 'maxAttempts' | 'timeoutSeconds' | 'paused'> & { payloadSchema: JSONSchema | null };
 
+/** What the form knows of JSON Schema. */
 export interface JSONSchema {
   type?: string;
   title?: string;
@@ -138,53 +79,29 @@ export interface JSONSchema {
   required?: string[];
 }
 
-export interface Worker {
-  id: string;
-  host: string;
-  pid: number;
-  slots: number;
-  running: number;
-  startedAt: string;
-  heartbeatAt: string;
-}
+export type Worker = Pick<schema.Worker, 'id' | 'host' | 'pid' | 'slots' | 'running' | 'startedAt' | 'heartbeatAt'>;
 
-export interface Schedule {
-  id: string;
-  name: string;
-  taskName: string;
-  priority: JobPriority;
-  cron: string;
-  timezone: string;
-  overlap: string;
-  misfire: string;
-  paused: boolean;
-  nextRunAt: string | null;
-  lastRunAt: string | null;
-  nextRuns: string[];
-  payloadText: string | null;
-  lastFirings: Firing[];
-}
+export type Schedule = Pick<
+  schema.Schedule,
+  | 'id'
+  | 'name'
+  | 'taskName'
+  | 'priority'
+  | 'cron'
+  | 'timezone'
+  | 'overlap'
+  | 'misfire'
+  | 'paused'
+  | 'nextRunAt'
+  | 'lastRunAt'
+  | 'nextRuns'
+  | 'payloadText'
+> & { lastFirings: Firing[] };
 
-export interface Firing {
-  at: string;
-  /** Null where the overlap policy left it out, and once the job is deleted. */
-  job: { id: string; status: JobStatus } | null;
-}
+/** Its job is null where the overlap policy left it out, and once the job is deleted. */
+export type Firing = Pick<schema.ScheduleFiring, 'at'> & { job: Pick<schema.Job, 'id' | 'status'> | null };
 
-export interface Stats {
-  total: number;
-  byStatus: { status: JobStatus; count: number }[];
-  completedLastMinute: number;
-  failedLastMinute: number;
-  oldestQueuedSeconds: number | null;
-}
+export type Stats = Pick<schema.JobStats, 'total' | 'byStatus' | 'completedLastMinute' | 'failedLastMinute' | 'oldestQueuedSeconds'>;
 
-export interface JobsFilter {
-  status?: JobStatus[];
-  priority?: JobPriority[];
-  taskName?: string;
-  tag?: string;
-  search?: string;
-  createdAfter?: string;
-  createdBefore?: string;
-}
+/** What the list is filtered by: the arguments of `jobs`. */
+export type JobsFilter = Given<Pick<schema.QueryJobsArgs, 'status' | 'priority' | 'taskName' | 'tag' | 'search' | 'createdAfter' | 'createdBefore'>>;
