@@ -13,6 +13,7 @@ from strawberry.dataloader import DataLoader
 from strawberry.types import Info as StrawberryInfo
 
 from engine.endpoints import Endpoints, stand_in
+from engine.errors import NotFound
 from engine.feed import Feed
 from engine.jobs import Jobs
 from engine.records import (
@@ -181,8 +182,20 @@ class OperationLoaders:
         query = log_query(job_id, first, after)
         return log_connection(query, await self._logs.load(query))
 
-    async def deliveries(self, job_id: int) -> Sequence[Any]:
-        return await self._deliveries.load(job_id)
+    async def deliveries(self, job: Any) -> Sequence[Any]:
+        self._jobs.prime(int(job.id), job)  # what leads back to it is not read anew: it might be gone by then
+        return await self._deliveries.load(int(job.id))
+
+    async def job_of(self, delivery: Any) -> Any:
+        """Raises: NotFound"""
+        job = await self._jobs.load(delivery.job_id)
+        if job is None:
+            raise NotFound(f"The job {delivery.job_id} was deleted a moment ago, and this delivery with it.")
+        return job
+
+    async def with_jobs(self, deliveries: Sequence[Any]) -> Sequence[Any]:
+        jobs = await self._jobs.load_many([each.job_id for each in deliveries])
+        return [each for each, job in zip(deliveries, jobs, strict=True) if job is not None]
 
     async def endpoint_of(self, delivery: Any) -> Any:
         listed = None if delivery.endpoint_id is None else await self._endpoints_by_id.load(delivery.endpoint_id)

@@ -25,7 +25,7 @@ async def delivery_connection(
         return await log.count(where, at_most)
 
     return WebhookDeliveryConnection(
-        nodes=cast(list[Any], page.deliveries),
+        deliveries=cast(list[Any], page.deliveries),
         page_info=PageInfo(
             has_next_page=page.has_next,
             has_previous_page=after is not None,

@@ -114,7 +114,7 @@ class Job:
 
     @strawberry.field(description="The webhooks that tell of this job, oldest first.")
     async def deliveries(self, info: Info) -> list[LazyDelivery]:
-        return list(await info.context.loaders.deliveries(int(self.id)))
+        return list(await info.context.loaders.deliveries(self))
 
 
 @strawberry.type(description="A status change, live or replayed.")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
 from typing import Any
 
 import strawberry
+from strawberry.types.nodes import SelectedField, Selection
 
 from schema.context import Info
 from schema.enums import DeliveryStatus, WebhookEvent
@@ -81,21 +82,32 @@ class WebhookDelivery:
 
     @strawberry.field
     async def job(self, info: Info) -> Job:
-        found = await info.context.loaders.job(self.job_id)
-        if found is None:
-            raise RuntimeError(f"delivery {self.id} tells of a job that is gone: {self.job_id}")
-        return found
+        return await info.context.loaders.job_of(self)
 
 
 @strawberry.type
 class WebhookDeliveryConnection:
-    nodes: list[WebhookDelivery]
+    @strawberry.field
+    async def nodes(self, info: Info) -> list[WebhookDelivery]:
+        if not _are_asked_for("job", info.selected_fields[0].selections):
+            return list(self.deliveries)
+        # A job may be deleted between the two reads, and its deliveries with it: one is no reason to have none.
+        return list(await info.context.loaders.with_jobs(self.deliveries))
+
     page_info: PageInfo
+    deliveries: strawberry.Private[Sequence[WebhookDelivery]]
     count: strawberry.Private[Callable[[int | None], Awaitable[int]]]
 
     @strawberry.field(description="Counted only when asked for; counting stops at atMost.")
     async def total_count(self, at_most: int | None = None) -> int:
         return await self.count(at_most)
+
+
+def _are_asked_for(name: str, selections: Sequence[Selection]) -> bool:
+    return any(
+        each.name == name if isinstance(each, SelectedField) else _are_asked_for(name, each.selections)
+        for each in selections
+    )
 
 
 @strawberry.input(description="Deliveries that match all that is given.")

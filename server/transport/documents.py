@@ -32,8 +32,9 @@ from server.transport.requests import GraphQLRequest
 _RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 _CLOSED_RULES = (*_RULES, NoSchemaIntrospectionCustomRule)
 
-MAX_CHARACTERS = 8_000_000
-"""So much text of documents is kept; a parsed one takes some twenty times its text."""
+MAX_CHARACTERS = 1_000_000
+"""So much text of documents is kept; a parsed one takes some thirty times its text. Clients that write values into
+their documents make a new one for each request: what is kept of those is of no use, and must not be much."""
 
 
 @dataclass(slots=True, eq=False)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import stat
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -360,3 +362,22 @@ async def test_a_webhook_leaves_while_tasks_fill_the_default_pool_of_threads(
     finally:
         emptied.touch()
     await api.job_in(filling["id"], "COMPLETED")
+
+
+async def test_a_job_that_is_deleted_between_two_reads(launch: Launch, api_of: Any, receiver: Receiver) -> None:
+    """The list of deliveries is read, then the jobs that it names; here one is taken away from under them."""
+    server = launch("serve", "--port", "0", **{**like_make_run(0), "WEBHOOK_URL": receiver.url})
+    api = api_of(server)
+    kept, gone = await api.create("simulate", run=True), await api.create("simulate", run=True)
+    await delivered(api, 2)
+    [lost] = await log(api, jobId=gone["id"])
+    with closing(sqlite3.connect(server.folder / "signalbox.db")) as file, file:
+        file.execute("DELETE FROM jobs WHERE id = ?", [gone["id"]])
+    assert [each["job"]["id"] for each in await log(api)] == [kept["id"]]
+    of_endpoints = "{ webhookEndpoints { deliveries { ...Page } } } fragment Page on WebhookDeliveryConnection { %s }"
+    asked = of_endpoints % "nodes { ... on WebhookDelivery { id job { id } } }"
+    [endpoint] = (await api.data(asked))["webhookEndpoints"]
+    assert [each["job"]["id"] for each in endpoint["deliveries"]["nodes"]] == [kept["id"]]
+    assert len((await api.data("{ webhookDeliveries { nodes { id } } }"))["webhookDeliveries"]["nodes"]) == 2
+    error = await api.error(ONE, id=lost["id"])
+    assert (error["code"], error["message"].split(" was")[0]) == ("NOT_FOUND", f"The job {gone['id']}")

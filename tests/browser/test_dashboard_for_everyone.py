@@ -156,10 +156,11 @@ async def _jobs_of(page: Page) -> Any:
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_pictures(browser: Browser, server: ServerProcess, screenshots: Path, scheme: Scheme) -> None:
     empty = await browser.new_context(viewport={"width": 1280, "height": 800}, color_scheme=scheme)
-    page = await Visitor(empty, server.url).open("/jobs")
-    await is_drawn(page)
-    await expect(page.get_by_text("No jobs yet")).to_be_visible()
-    await page.screenshot(path=screenshots / f"jobs-empty-{scheme}.png")
+    for name, path in PAGES.items():
+        if name != "job":
+            page = await Visitor(empty, server.url).open(path)
+            await is_drawn(page)
+            await page.screenshot(path=screenshots / f"{name}-empty-{scheme}.png")
     await empty.close()
     await furnish(server.url)
     for width, suffix in ((1280, ""), (320, "-narrow")):

@@ -23,7 +23,7 @@ export function age(ms: number): string {
         : seconds < 86_400
           ? `${Math.floor(seconds / 3600)} h`
           : `${Math.floor(seconds / 86_400)} d`;
-  if (seconds < 2 && !ahead) return 'now';
+  if (seconds < (ahead ? 1 : 2)) return 'now';
   return ahead ? `in ${text}` : `${text} ago`;
 }
 

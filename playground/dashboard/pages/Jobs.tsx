@@ -4,57 +4,22 @@ import ArrowUp from 'lucide-react/icons/arrow-up';
 import Plus from 'lucide-react/icons/plus';
 import { useCallback, useEffect, useMemo, useState } from 'react';
 import { useReadOnly } from '../api/access';
-import { endpoint, request } from '../api/client';
-import { COUNTS, CREATE_JOBS, JOBS } from '../api/operations';
+import { request } from '../api/client';
+import { COUNTS, JOBS } from '../api/operations';
 import { cache, changes, type JobsPage, refresh } from '../api/queries';
 import { type JobRow, STATUSES } from '../api/types';
 import { act, ACTION_NAMES, ACTIONS, type ActionName, BulkDialog, type BulkFilter, whyNot } from '../jobs/actions';
 import { AddJob } from '../jobs/AddJob';
 import { isFiltered, type JobsSearch, matches, useFilter } from '../jobs/filter';
 import { Filters } from '../jobs/Filters';
+import { NothingYet } from '../jobs/NothingYet';
 import { Row } from '../jobs/Row';
 import { capped, plural, word } from '../lib/format';
 import { useHotkeys } from '../lib/hotkeys';
-import { Action, Button, CopyButton, Empty, Skeleton, Trouble, say } from '../ui/basics';
+import { Action, Button, Empty, Skeleton, Trouble, say } from '../ui/basics';
 import { LOOK } from '../ui/status';
 
 const TABS = ['ALL', ...STATUSES] as const;
-
-const EXAMPLE = `curl -s '${endpoint}' -H 'content-type: application/json' -d '{"query":"mutation { createJob(input: {taskName: \\"Send Test Email\\", payload: {email: \\"example@test.com\\"}, run: true}) { job { id status } } }"}'`;
-
-const SAMPLES = [
-  { taskName: 'simulate', payload: { seconds: 8, steps: 20 }, priority: 'HIGH', run: true, tags: ['sample'] },
-  { taskName: 'simulate', payload: { seconds: 2 }, run: true, tags: ['sample'] },
-  { taskName: 'simulate', payload: { seconds: 1, fail: 'The printer is on fire.' }, maxAttempts: 1, run: true, tags: ['sample'] },
-  { taskName: 'simulate', payload: { fail_times: 1 }, priority: 'LOW', run: true, tags: ['sample'] },
-  { taskName: 'simulate', payload: { seconds: 3 }, tags: ['sample'] },
-];
-
-function NothingYet() {
-  const readOnly = useReadOnly();
-  return (
-    <Empty title="No jobs yet">
-      <p>Create one from a shell, and watch it appear here:</p>
-      <div className="flex max-w-full items-center gap-1 rounded-md border border-line bg-raised py-1 pr-1 pl-3 text-left">
-        <code className="max-w-xl min-w-0 overflow-x-auto font-mono text-xs whitespace-nowrap" tabIndex={0}>
-          {EXAMPLE}
-        </code>
-        <CopyButton text={EXAMPLE} what="the command" />
-      </div>
-      <Action
-        why={readOnly ? 'Your key may only read' : null}
-        onClick={() =>
-          request(CREATE_JOBS, { inputs: SAMPLES }).then(
-            () => refresh(['jobs'], 0),
-            (error: Error) => say(error.message, true),
-          )
-        }
-      >
-        Create five sample jobs
-      </Action>
-    </Empty>
-  );
-}
 
 /** Jobs that match and came after the list was asked for. They wait for the reader: rows never move by themselves. */
 function useNewcomers(rows: JobRow[] | undefined, filter: ReturnType<typeof useFilter>) {
