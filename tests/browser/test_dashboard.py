@@ -13,7 +13,7 @@ import pytest
 from dashboard import ON_BOTH, Visitor, ask, create, listed, row, status_of
 from eventually import eventually
 from playwright.async_api import Browser, Page, expect
-from processes import ServerProcess, free_port, like_make_run
+from processes import ServerProcess, like_make_run
 from proxying import Proxy
 from requirements import give_up
 
@@ -23,6 +23,7 @@ pytestmark = pytest.mark.browser
 STATUSES = ("Pending", "Scheduled", "Queued", "Running", "Completed", "Failed", "Cancelled")
 
 
+@ON_BOTH
 async def test_a_fresh_start(visitor: Visitor) -> None:
     page = await visitor.open("/")
     for status in STATUSES:
@@ -35,6 +36,7 @@ async def test_a_fresh_start(visitor: Visitor) -> None:
     assert len(visitor.origins) == 1
 
 
+@ON_BOTH
 async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestconfig: pytest.Config) -> None:
     """What ``make run`` prints to be pasted; the row is there within two seconds, and without a reload."""
     if shutil.which("curl") is None:
@@ -53,6 +55,7 @@ async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestco
     assert await page.evaluate("window.isTheSamePage")
 
 
+@ON_BOTH
 async def test_a_hostile_payload_stays_text(visitor: Visitor) -> None:
     """A megabyte of it is never part of the list, and the page of its job copies all of it."""
     text = '<script>window.wasHacked = 1</script><img src=x onerror="window.wasHacked = 2">'
@@ -143,9 +146,9 @@ async def test_pause_and_resume(visitor: Visitor) -> None:
     await expect(row(page, job)).to_contain_text("Completed")
 
 
-async def test_a_server_that_went_away_and_came_back(browser: Browser, tmp_path: Path) -> None:
-    port = free_port()
-    server = ServerProcess(tmp_path / "server", ["serve", "--port", str(port)], like_make_run(port)).start()
+@ON_BOTH
+async def test_a_server_that_went_away_and_came_back(browser: Browser, any_server: ServerProcess) -> None:
+    server = any_server
     context = await browser.new_context()
     visitor = Visitor(context, server.url)
     [job] = await create(server.url, {})
@@ -161,7 +164,6 @@ async def test_a_server_that_went_away_and_came_back(browser: Browser, tmp_path:
     await expect(row(page, job)).to_contain_text("Completed", timeout=15_000)
     await expect(page.get_by_test_id("connection")).to_have_text("Live")
     await context.close()
-    server.check_its_end()
 
 
 @ON_BOTH
@@ -202,6 +204,7 @@ async def test_all_that_match_are_those_that_were_counted(visitor: Visitor) -> N
     assert [await status_of(visitor.url, job) for job in (late, old[-1])] == ["PENDING", "PENDING"]
 
 
+@ON_BOTH
 async def test_cancel_asks_and_escape_gives_the_focus_back(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {})
     page = await visitor.open("/jobs")
@@ -265,6 +268,7 @@ async def test_the_servers_error_stands_beside_its_field(visitor: Visitor) -> No
     assert (await ask(visitor.url, "{ jobs { totalCount } }"))["jobs"]["totalCount"] == 0
 
 
+@ON_BOTH
 async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
     script, link = "<script>window.hit = 1</script>", "javascript:window.hit=1"
     jobs = await create(visitor.url, {"taskName": script, "payload": {"a": script, "b": link}, "tags": [script[:20]]})
@@ -286,6 +290,7 @@ async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
     assert visitor.complaints == []
 
 
+@ON_BOTH
 async def test_a_running_job_is_followed(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {"payload": {"seconds": 4, "steps": 40}, "run": True})
     page = await visitor.open(f"/jobs/{job}")
@@ -327,6 +332,7 @@ async def test_behind_a_path_prefix(browser: Browser, tmp_path: Path) -> None:
     server.check_its_end()
 
 
+@ON_BOTH
 async def test_schedules(visitor: Visitor) -> None:
     page = await visitor.open("/schedules")
     await page.get_by_role("button", name="New schedule").click()
