@@ -50,11 +50,11 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 @pytest.fixture
 def any_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    """The same on SQLite, or on a new database of MySQL for tests that ask for ``ON_BOTH``."""
+    """The same on SQLite, or on an empty database of MySQL for tests that ask for ``ON_BOTH``."""
     port = free_port()
     settings = like_make_run(port)
     if getattr(request, "param", "sqlite") == "mysql":
-        database = request.getfixturevalue("servers").get("mysql").create()
+        database = request.getfixturevalue("servers").get("mysql").empty()
         settings |= {"DATABASE_URL": database, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
     process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port), "--grace", "1"], settings).start()
     yield process
