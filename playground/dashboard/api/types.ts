@@ -179,6 +179,19 @@ export interface Stats {
   oldestQueuedSeconds: number | null;
 }
 
+export interface ThroughputPoint {
+  at: string;
+  created: number;
+  completed: number;
+  failed: number;
+  cancelled: number;
+}
+
+export interface Throughput {
+  stepSeconds: number;
+  points: ThroughputPoint[];
+}
+
 export interface JobsFilter {
   status?: JobStatus[];
   priority?: JobPriority[];
