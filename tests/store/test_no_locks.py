@@ -11,7 +11,7 @@ from makers import assert_history_is_sound, claim, create, fetch_job, job_in
 
 from engine.store.mysql import MySQLTransaction
 from engine.store.store import Store
-from engine.store.throughput import Tally
+from engine.store.throughput import Stretch, Tally
 from models.enums import JobStatus, ThroughputPeriod
 
 pytestmark = pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
@@ -93,16 +93,20 @@ async def test_a_job_that_was_rescued_and_claimed_anew_is_left_alone(
 
 
 async def test_two_who_count(store: Store, other: Store, between: Between) -> None:
+    async def read() -> tuple[Stretch, int, Tally]:
+        stretch = await store.throughput.stretch(100_000)
+        return stretch, stretch.until, await store.throughput.tally(stretch.after, stretch.until)
+
     await create(store)
-    stretch = await store.throughput.stretch(100_000)
-    assert await store.throughput.record(stretch, stretch.until, Tally({}, 0, 0))
+    assert await store.throughput.record(*await read())
     await create(store)
-    stretch = await store.throughput.stretch(100_000)
-    tally = await store.throughput.tally(stretch.after, stretch.until)
+    first = await read()
+    await create(store)
+    second = await read()
 
     async def record() -> None:
-        assert await other.throughput.record(stretch, stretch.until, tally)
+        assert await other.throughput.record(*first)
 
     between.table, between.act = "throughput_cursor", record
-    assert not await store.throughput.record(stretch, stretch.until, tally)
-    assert sum(each.created for each in (await store.throughput.read(ThroughputPeriod.HOUR)).points) == 1
+    assert not await store.throughput.record(*second)
+    assert sum(each.created for each in (await store.throughput.read(ThroughputPeriod.HOUR)).points) == 2

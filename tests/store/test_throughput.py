@@ -20,7 +20,7 @@ from engine.states import Trigger
 from engine.store.database import CommitUnknown, Transaction, to_text
 from engine.store.listing import JobFilter
 from engine.store.store import Store
-from engine.store.throughput import KEPT
+from engine.store.throughput import KEPT, Stretch, Tally
 from engine.throughput import ThroughputCounter
 from models.enums import JobStatus, ThroughputPeriod
 
@@ -175,32 +175,38 @@ async def uncounted(store: Store) -> bool:
     return stretch.until > stretch.after
 
 
-async def test_of_two_with_the_same_stretch_one_wins(
+async def read_stretch(store: Store) -> tuple[Stretch, int, Tally]:
+    """All that is not counted yet, to be recorded."""
+    stretch = await store.throughput.stretch(100_000)
+    return stretch, stretch.until, await store.throughput.tally(stretch.after, stretch.until)
+
+
+async def test_of_two_with_the_same_beginning_one_wins(
     store: Store, counter: ThroughputCounter, clock: FakeClock
 ) -> None:
     for _ in range(2):  # the first time there is no cursor
         await create(store)
-        stretch = await store.throughput.stretch(100_000)
-        tally = await store.throughput.tally(stretch.after, stretch.until)
-        assert await store.throughput.record(stretch, stretch.until, tally)
-        assert not await store.throughput.record(stretch, stretch.until, tally)
-    await count_all(counter, clock)
-    assert await total(store) == (2, 0, 0, 0)
+        first = await read_stretch(store)
+        await create(store)
+        second = await read_stretch(store)
+        assert await store.throughput.record(*first)
+        assert not await store.throughput.record(*second)
+        assert not await store.throughput.record(*first)
+        await count_all(counter, clock)
+    assert await total(store) == (4, 0, 0, 0)
 
 
 async def test_who_finds_the_cursor_taken_does_not_wait(store: Store, open_store: OpenStore) -> None:
     if store.database.dialect == "sqlite":
         pytest.skip("SQLite's writers take turns")
     await create(store)
-    stretch = await store.throughput.stretch(100_000)
-    tally = await store.throughput.tally(stretch.after, stretch.until)
-    assert await store.throughput.record(stretch, stretch.until, tally)
+    assert await store.throughput.record(*await read_stretch(store))
     await create(store)
-    stretch = await store.throughput.stretch(100_000)
+    found = await read_stretch(store)
     async with (await open_store()).database.transaction() as other:
         await other.fetch("SELECT seq FROM throughput_cursor WHERE id=1 FOR UPDATE")
         async with asyncio.timeout(2):
-            assert not await store.throughput.record(stretch, stretch.until, tally)
+            assert not await store.throughput.record(*found)
 
 
 async def test_a_crash_before_the_commit(store: Store, clock: FakeClock) -> None:
@@ -352,10 +358,9 @@ async def test_what_was_removed_before_it_was_counted(
         await count_all(counter, clock)
         assert await total(store) == (2 * number + 1, 2 * number + 1, 0, 0)
         job_id = await job_in(store, JobStatus.COMPLETED)
-        stretch = await store.throughput.stretch(100_000)
-        tally = await store.throughput.tally(stretch.after, stretch.until)
+        found = await read_stretch(store)
         await remove(store, job_id)
-        assert await store.throughput.record(stretch, stretch.until, tally)
+        assert await store.throughput.record(*found)
         await count_all(counter, clock)
         assert await total(store) == (2 * number + 2, 2 * number + 2, 0, 0)
     counted_job = await job_in(store, JobStatus.COMPLETED)
