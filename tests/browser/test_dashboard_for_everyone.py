@@ -159,6 +159,8 @@ async def test_pictures(browser: Browser, server: ServerProcess, screenshots: Pa
         for name, path in PAGES.items():
             page = await visitor.open(path)
             await is_drawn(page)
+            if name == "overview":
+                await expect(page.locator("canvas")).to_have_count(2)  # once what has ended is counted
             await page.screenshot(path=screenshots / f"{name}{suffix}-{scheme}.png")
         assert visitor.complaints == []
         await context.close()

@@ -136,6 +136,15 @@ async def test_it_asks_again_no_more_than_it_must(browser: Browser, server: Serv
     await context.close()
 
 
+async def test_without_the_chart_the_rest_is_there(browser: Browser, server: ServerProcess) -> None:
+    context = await browser.new_context()
+    await context.route("**/Throughput-*.js", lambda route: route.abort())
+    page = await Visitor(context, server.url).open("/")
+    await expect(page.get_by_role("region", name="Throughput")).to_contain_text("The chart could not be loaded.")
+    await expect(page.get_by_role("region", name="Workers")).to_contain_text("slots busy")
+    await context.close()
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_for_everyone(
     browser: Browser, server: ServerProcess, pytestconfig: pytest.Config, scheme: Literal["light", "dark"]

@@ -10,8 +10,8 @@ import type { Period } from './search';
 import { step } from './words';
 
 const ROWS: readonly Look[] = [
-  { kind: 'completed', height: 150, hasTimes: false },
-  { kind: 'failed', height: 96, hasTimes: true },
+  { kind: 'completed', height: 130, hasTimes: false },
+  { kind: 'failed', height: 90, hasTimes: true },
 ];
 const dark = matchMedia('(prefers-color-scheme: dark)');
 

@@ -116,17 +116,6 @@ export function Overview() {
         In the last minute <b className="font-semibold text-completed tabular-nums">{data.jobStats.completedLastMinute.toLocaleString('en')} completed</b> and{' '}
         <b className={`font-semibold tabular-nums ${data.jobStats.failedLastMinute ? 'text-failed' : 'text-soft'}`}>{data.jobStats.failedLastMinute.toLocaleString('en')} failed</b>.
       </p>
-      <div className="mb-4">
-        <Suspense
-          fallback={
-            <Panel title="Throughput">
-              <Skeleton rows={7} />
-            </Panel>
-          }
-        >
-          <Throughput />
-        </Suspense>
-      </div>
       <div className="grid grid-cols-[minmax(0,1fr)] gap-4 lg:grid-cols-[repeat(2,minmax(0,1fr))]">
         <Panel title="Needs attention">
           {problems.length === 0 ? (
@@ -178,6 +167,17 @@ export function Overview() {
             </ul>
           )}
         </Panel>
+        <div className="min-w-0 lg:col-span-2">
+          <Suspense
+            fallback={
+              <Panel title="Throughput">
+                <Skeleton rows={7} />
+              </Panel>
+            }
+          >
+            <Throughput />
+          </Suspense>
+        </div>
         <Panel
           title="Last failures"
           more={
