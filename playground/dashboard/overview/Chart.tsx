@@ -108,7 +108,7 @@ export function Chart({ points, period }: { points: ThroughputPoint[]; period: P
           );
         })}
       </div>
-      <p className="mt-1 min-h-10 text-soft tabular-nums sm:min-h-5" data-testid="step">
+      <p className="mt-1 min-h-16 text-soft tabular-nums sm:min-h-5" data-testid="step">
         {index < 0 ? 'Point at a bar, or use the arrow keys, for its numbers.' : step(points[index]!, period, zone)}
       </p>
     </>
