@@ -408,3 +408,22 @@ class StatsRecord:
     completed_last_minute: int
     failed_last_minute: int
     oldest_queued_seconds: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputPoint:
+    """How many jobs were created and ended in the step that began then."""
+
+    at: datetime
+    created: int
+    completed: int
+    failed: int
+    cancelled: int
+
+
+@dataclass(frozen=True, slots=True)
+class ThroughputRecord:
+    """A period, step by step, oldest first."""
+
+    step_seconds: int
+    points: list[ThroughputPoint]

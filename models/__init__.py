@@ -14,6 +14,7 @@ from models.job import Job, JobTag
 from models.log import JobLog
 from models.schedule import Schedule, ScheduleFiring
 from models.task import Task
+from models.throughput import ThroughputCursor, ThroughputMinute, ThroughputRemoved
 from models.webhook import WebhookCircuit, WebhookDelivery, WebhookEndpoint, WebhookTry
 from models.worker import Worker
 
@@ -31,6 +32,9 @@ __all__ = [
     "Schedule",
     "ScheduleFiring",
     "Task",
+    "ThroughputCursor",
+    "ThroughputMinute",
+    "ThroughputRemoved",
     "WebhookCircuit",
     "WebhookDelivery",
     "WebhookEndpoint",

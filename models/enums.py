@@ -61,6 +61,14 @@ class MisfirePolicy(StrEnum):
     SKIP = "SKIP"
 
 
+class ThroughputPeriod(StrEnum):
+    """How far back throughput is told of."""
+
+    HOUR = "HOUR"
+    DAY = "DAY"
+    WEEK = "WEEK"
+
+
 class Role(IntEnum):
     """What a caller may do; each role may do all that those below it may."""
 

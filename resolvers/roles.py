@@ -11,8 +11,8 @@ from collections.abc import Mapping
 from models.enums import Role
 
 _QUERY = (
-    "job jobs jobStats tasks workers schedule schedules nextRuns webhookDelivery webhookDeliveries version eventCursor "
-    "__schema __type __typename"
+    "job jobs jobStats throughput tasks workers schedule schedules nextRuns webhookDelivery webhookDeliveries version "
+    "eventCursor __schema __type __typename"
 )
 _MUTATION = (
     "createJob createJobs runJob cancelJob retryJob copyJob deleteJob runJobs cancelJobs retryJobs deleteJobs "

@@ -9,6 +9,7 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
+from resolvers.throughput import ThroughputQueries
 from resolvers.visibility import conceal
 from resolvers.webhooks import WebhookMutations, WebhookQueries
 from schema.scalars import config
@@ -17,7 +18,7 @@ from schema.scalars import config
 def build_schema() -> strawberry.Schema:
     """The whole public surface."""
     schema = strawberry.Schema(
-        query=merge_types("Query", (Query, ScheduleQueries, WebhookQueries)),
+        query=merge_types("Query", (Query, ScheduleQueries, ThroughputQueries, WebhookQueries)),
         mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations)),
         subscription=Subscription,
         config=config(),

@@ -6,7 +6,15 @@ from enum import Enum
 
 import strawberry
 
-from models.enums import DeliveryStatus, JobPriority, JobStatus, MisfirePolicy, OverlapPolicy, WebhookEvent
+from models.enums import (
+    DeliveryStatus,
+    JobPriority,
+    JobStatus,
+    MisfirePolicy,
+    OverlapPolicy,
+    ThroughputPeriod,
+    WebhookEvent,
+)
 
 __all__ = [
     "DeliveryStatus",
@@ -16,6 +24,7 @@ __all__ = [
     "MisfirePolicy",
     "OrderDirection",
     "OverlapPolicy",
+    "ThroughputPeriod",
     "WebhookEvent",
 ]
 
@@ -29,6 +38,11 @@ strawberry.enum(
     MisfirePolicy,
     description="What happens to firings missed while no server ran: RUN_ONCE runs once for all that were missed, "
     "RUN_ALL runs each one, at most the latest 1000, SKIP none.",
+)
+strawberry.enum(
+    ThroughputPeriod,
+    description="HOUR is 60 steps of a minute, DAY 96 of 15 minutes, WEEK 168 of an hour. The step under way is the "
+    "last.",
 )
 
 

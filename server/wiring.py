@@ -31,6 +31,7 @@ from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
+from engine.throughput import ThroughputCounter
 from engine.upkeep import Pruner, Rekeyer, Rescuer
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
@@ -163,13 +164,24 @@ def build(
     services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     keys, key_file = read_keys(settings) if with_api else (Keys(None), None)
     if with_api:
-        services += [feed, Rekeyer(endpoints, store.clock)]
+        services += [feed, Rekeyer(endpoints, store.clock), ThroughputCounter(store)]
     if key_file is not None:
         services.append(key_file)
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     webhook_log = WebhookLog(store, endpoints)
     trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, trials, VERSION)
+    engine = Engine(
+        jobs,
+        Schedules(store, jobs),
+        store.reads,
+        store.throughput,
+        feed,
+        waiting,
+        endpoints,
+        webhook_log,
+        trials,
+        VERSION,
+    )
     redactor = Redactor(settings.redacted_keys)
     return Application(
         settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, receivers, services

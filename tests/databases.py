@@ -32,6 +32,7 @@ MYSQL_VARIABLE = "SIGNALBOX_TEST_MYSQL_URL"
 START_SECONDS = 60.0
 TABLES = (
     *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
+    *("throughput_minute", "throughput_cursor", "throughput_removed"),
     *("schedule_firing", "schedule", "worker", "task", "jobs"),
 )
 OpenStore = Callable[..., Awaitable[Store]]

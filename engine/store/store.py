@@ -37,6 +37,7 @@ from engine.store.mysql import MySQLDatabase
 from engine.store.reads import Reads
 from engine.store.schedules import ScheduleStore
 from engine.store.sqlite import SqliteDatabase
+from engine.store.throughput import ThroughputStore
 from engine.store.unit import Ending, Unit
 from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
 from engine.store.writes import BulkRequest, ChangeRequest, OperatorWrites
@@ -84,6 +85,7 @@ class Store:
         self.database = database
         self.clock = clock or SystemClock()
         self.reads = Reads(database)
+        self.throughput = ThroughputStore(database)
         self._outbox = outbox
         self._operators = OperatorWrites(database)
         self._workers = WorkerWrites(database)

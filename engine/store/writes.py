@@ -20,6 +20,7 @@ from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
 from engine.store.database import Database, to_text
 from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
+from engine.store.throughput import keep_uncounted
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
 
@@ -332,6 +333,7 @@ async def remove(unit: Unit, job_ids: Sequence[int]) -> None:
         delivery_ids = id_list(row[0] for row in deliveries)
         await transaction.execute(f"DELETE FROM webhook_try WHERE delivery_id IN ({delivery_ids})")
         await transaction.execute(f"DELETE FROM webhook_delivery WHERE id IN ({delivery_ids})")
+    await keep_uncounted(unit, ids)
     for table in ("job_tag", "job_log", "job_event"):
         await transaction.execute(f"DELETE FROM {table} WHERE job_id IN ({ids})")
     await transaction.execute(f"DELETE FROM jobs WHERE id IN ({ids})")

@@ -9,6 +9,7 @@ import { follow } from './api/live';
 import { cache } from './api/queries';
 import { readSearch } from './jobs/filter';
 import './lib/preferences';
+import { readSearch as readOverviewSearch } from './overview/search';
 import { Job } from './pages/Job';
 import { Jobs } from './pages/Jobs';
 import { Overview } from './pages/Overview';
@@ -29,7 +30,7 @@ const root = createRootRoute({
 
 const router = createRouter({
   routeTree: root.addChildren([
-    createRoute({ getParentRoute: () => root, path: '/', component: Overview }),
+    createRoute({ getParentRoute: () => root, path: '/', component: Overview, validateSearch: readOverviewSearch }),
     createRoute({ getParentRoute: () => root, path: '/jobs', component: Jobs, validateSearch: readSearch }),
     createRoute({ getParentRoute: () => root, path: '/jobs/$id', component: Job }),
     createRoute({

@@ -38,6 +38,8 @@ MAX_PAGE = 100
 """Larger pages are refused by the fields themselves, with an error that says so."""
 UNPAGED = 5
 """What a list without pages counts as: a job's events, attempts, tags."""
+LONG_LISTS = frozenset({"Throughput.points"})
+"""Lists without pages that count as a full one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +133,8 @@ class _Compiler:
         if definition is None:
             return {(): 1}
         size = _size(field, definition)
+        if f"{parent.name}.{field.name.value}" in LONG_LISTS:
+            size = _Size((), MAX_PAGE)
         inner: _Formula = {(): 1}
         if field.selection_set:
             inner = self._set(field.selection_set, get_named_type(definition.type))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import aiohttp
 import pytest
 from playwright.async_api import BrowserContext, Locator, Page
+from requirements import give_up
 
 ON_BOTH = pytest.mark.parametrize(
     "any_server",
@@ -15,6 +17,7 @@ ON_BOTH = pytest.mark.parametrize(
     indirect=True,
 )
 """For what depends on the database."""
+AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
 CREATE = "mutation ($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 
 
@@ -68,3 +71,16 @@ def row(page: Page, job_id: str) -> Locator:
 async def listed(page: Page) -> list[str]:
     """Ids in the order of the list."""
     return [await each.get_attribute("data-job") or "" for each in await page.locator("tr[data-job]").all()]
+
+
+def need_axe(config: pytest.Config) -> None:
+    """Skip a test that ``violations`` could do nothing for."""
+    if not AXE.exists():
+        give_up(config, "axe-core", "run `npm ci` in playground/")
+
+
+async def violations(page: Page, name: str) -> list[str]:
+    """What axe-core finds on a page of a context that bypasses its policy."""
+    await page.add_script_tag(path=AXE)
+    result = await page.evaluate("axe.run()")
+    return [f"{name}: {each['id']}: {node['html'][:200]}" for each in result["violations"] for node in each["nodes"]]

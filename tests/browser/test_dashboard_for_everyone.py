@@ -6,13 +6,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from dashboard import Visitor, ask, create, row
+from dashboard import Visitor, ask, create, need_axe, row, violations
 from playwright.async_api import Browser, Page, expect
 from processes import ServerProcess
-from requirements import give_up
 
 pytestmark = pytest.mark.browser
-AXE = Path(__file__).parents[2] / "playground" / "node_modules" / "axe-core" / "axe.min.js"
 VIEWER, OPERATOR = "viewer-key-0123456789", "operator-key-0123456789"
 SCHEDULE = "mutation ($input: CreateScheduleInput!) { createSchedule(input: $input) { schedule { id } } }"
 ENDPOINT = "mutation ($url: String!) { createWebhookEndpoint(input: {url: $url}) { secret } }"
@@ -66,8 +64,7 @@ async def is_drawn(page: Page) -> None:
 async def test_axe_finds_nothing(
     browser: Browser, server: ServerProcess, pytestconfig: pytest.Config, scheme: Scheme
 ) -> None:
-    if not AXE.exists():
-        give_up(pytestconfig, "axe-core", "run `npm ci` in playground/")
+    need_axe(pytestconfig)
     await furnish(server.url)
     context = await browser.new_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
     visitor = Visitor(context, server.url)
@@ -77,23 +74,17 @@ async def test_axe_finds_nothing(
         await is_drawn(page)
         if name == "jobs":
             await page.get_by_role("button", name="New job").click()
-            found += await _violations(page, "form")
+            found += await violations(page, "form")
             await page.keyboard.press("Escape")
         if name == "webhooks":
             await page.get_by_role("button", name="New endpoint").click()
-            found += await _violations(page, "endpoint's form")
+            found += await violations(page, "endpoint's form")
             await page.keyboard.press("Escape")
             await page.get_by_role("button", name="Details of the delivery").first.click()
             await expect(page.get_by_test_id("request-body")).to_be_visible()
-        found += await _violations(page, name)
+        found += await violations(page, name)
     await context.close()
     assert found == []
-
-
-async def _violations(page: Page, name: str) -> list[str]:
-    await page.add_script_tag(path=AXE)
-    result = await page.evaluate("axe.run()")
-    return [f"{name}: {each['id']}: {node['html'][:200]}" for each in result["violations"] for node in each["nodes"]]
 
 
 async def test_nothing_scrolls_sideways_at_320(browser: Browser, server: ServerProcess) -> None:
@@ -169,6 +160,8 @@ async def test_pictures(browser: Browser, server: ServerProcess, screenshots: Pa
         for name, path in PAGES.items():
             page = await visitor.open(path)
             await is_drawn(page)
+            if name == "overview":
+                await expect(page.locator("canvas")).to_have_count(2)  # once what has ended is counted
             await page.screenshot(path=screenshots / f"{name}{suffix}-{scheme}.png")
         assert visitor.complaints == []
         await context.close()

@@ -7,6 +7,7 @@ I2 an idempotency key has one job.                   I3 a claim has at most one 
 I4 no more executions than claims, and no claim without a reason.   I5 nothing is RUNNING long after its lease.
 I6 nothing starts before its time.                   I7 no more attempts than allowed.
 I8 COMPLETED, its one event and its one webhook come together.      I9 each job's events are one unbroken chain.
+I10 nothing leaks.                                   I11 what was counted by minutes is what the log holds, once.
 """
 
 from __future__ import annotations
@@ -16,9 +17,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from history import Connection, Job, Trace, fetch, moment_of, read_jobs
+from history import Connection, Counted, Job, Trace, fetch, moment_of, read_counted, read_jobs
 
-INVARIANTS = tuple(f"I{number}" for number in range(1, 11))
+INVARIANTS = tuple(f"I{number}" for number in range(1, 12))
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 STATUSES = TERMINAL | {"PENDING", "SCHEDULED", "QUEUED", "RUNNING"}
 OVERDUE_SECONDS = 5.0
@@ -85,12 +86,14 @@ def check(
         are_clocks_one: whether the tasks' clock is the database's, so that traces can be compared with ``run_at``.
     """
     report = Report()
+    counted = read_counted(connection)  # before the log, which may go on
     jobs = read_jobs(connection, traces)
     known = {each.job_id: each for each in acknowledged}
     report.jobs = len(known)
     _check_acknowledged(report, jobs, known)
     _check_keys(report, jobs, known)
     _check_executions_are_distinct(report, traces)
+    _check_counts(report, jobs, counted)
     for job in jobs.values():
         asked = known.get(job.id)
         _check_claims(report, job, asked)
@@ -197,6 +200,20 @@ def _check_chain(report: Report, job: Job) -> None:
             report.blame("I9", f"job {job.id}: event {event.seq} comes from {event.source}, and it was {before}")
     if targets[-1] != job.status:
         report.blame("I9", f"job {job.id} is {job.status}, its events end in {targets[-1]}")
+
+
+def _check_counts(report: Report, jobs: dict[int, Job], counted: Counted) -> None:
+    expected: Counter[tuple[int, str]] = Counter()
+    for event in (each for job in jobs.values() for each in job.events if each.seq <= counted.until):
+        minute = int(event.at.timestamp()) // 60
+        if event.source is None:
+            expected[minute, "CREATED"] += 1
+        if event.target in TERMINAL:
+            expected[minute, event.target] += 1
+    for minute, kind in sorted(expected.keys() | counted.minutes.keys()):
+        found, wanted = counted.minutes[minute, kind], expected[minute, kind]
+        if found != wanted:
+            report.blame("I11", f"minute {minute}: {found} are counted as {kind}, and the log has {wanted}")
 
 
 def overdue(connection: Connection, now: datetime, excused_until: datetime | None = None) -> list[str]:

@@ -9,6 +9,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol
 
+KINDS = ("CREATED", "COMPLETED", "FAILED", "CANCELLED")
+
 
 class Connection(Protocol):
     """Of any driver that follows PEP 249: pymysql's or sqlite3's."""
@@ -60,6 +62,14 @@ class Job:
         return sum(each.source == source and each.target in targets for each in self.events)
 
 
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """How many events of each kind are counted in each minute since 1970, of those up to ``until``."""
+
+    until: int
+    minutes: Counter[tuple[int, str]]
+
+
 def read_traces(path: Path) -> list[Trace]:
     """The lines of the log; a last one that was cut off by a crash is left out."""
     traces = []
@@ -103,3 +113,18 @@ def read_jobs(connection: Connection, traces: Iterable[Trace]) -> dict[int, Job]
     for job_id, stray in strays.items():
         stray.id = job_id
     return jobs | strays
+
+
+def read_counted(connection: Connection) -> Counted:
+    """The throughput, as it is at one moment."""
+    sql = (
+        "SELECT c.seq, m.minute, m.created, m.completed, m.failed, m.cancelled "
+        "FROM throughput_cursor c LEFT JOIN throughput_minute m ON 1=1"
+    )
+    until = 0
+    minutes: Counter[tuple[int, str]] = Counter()
+    for seq, minute, *counts in fetch(connection, sql):
+        until = seq
+        if minute is not None:
+            minutes.update({(minute, kind): count for kind, count in zip(KINDS, counts, strict=True) if count})
+    return Counted(until, minutes)

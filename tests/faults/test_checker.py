@@ -21,6 +21,8 @@ CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, attempt INT, max_attempt
 CREATE TABLE job_event (seq INTEGER PRIMARY KEY, job_id INT, from_status TEXT, to_status TEXT, attempt INT, at TEXT,
   error TEXT);
 CREATE TABLE webhook_delivery (id INTEGER PRIMARY KEY, job_id INT, event TEXT, url TEXT);
+CREATE TABLE throughput_cursor (id INTEGER PRIMARY KEY, seq INT);
+CREATE TABLE throughput_minute (minute INTEGER PRIMARY KEY, created INT, completed INT, failed INT, cancelled INT);
 """
 
 
@@ -57,6 +59,11 @@ class History:
             (job_id, source, target, attempt, "2026-02-05 12:00:00.000000"),
         )
 
+    def count(self, until: int, created: int, completed: int) -> None:
+        self.connection.execute("INSERT INTO throughput_cursor VALUES (1, ?)", (until,))
+        minute = int(NOON.timestamp()) // 60
+        self.connection.execute("INSERT INTO throughput_minute VALUES (?, ?, ?, 0, 0)", (minute, created, completed))
+
     def verdict(self) -> Report:
         return check(self.connection, self.traces, [self.acknowledged])
 
@@ -73,6 +80,13 @@ def test_a_sound_history(history: History) -> None:
     assert (report.jobs, report.executions, report.duplicates) == (1, 2, 0)
     history.traces.append(Trace("end", 1, 1, "a", 10, NOON))
     assert history.verdict().duplicates == 1
+
+
+@pytest.mark.parametrize(("until", "completed"), [(6, 1), (5, 0)])
+def test_sound_counts(history: History, until: int, completed: int) -> None:
+    history.count(until, created=1, completed=completed)
+    report = history.verdict()
+    assert report.counts == dict.fromkeys(INVARIANTS, 0), report.text
 
 
 def _lose(history: History) -> None:
@@ -161,6 +175,19 @@ def _change_without_an_event(history: History) -> None:
     history.execute("UPDATE jobs SET status='CANCELLED'")
 
 
+def _count_twice(history: History) -> None:
+    history.count(6, created=2, completed=1)
+
+
+def _count_too_little(history: History) -> None:
+    history.count(6, created=1, completed=0)
+
+
+def _count_in_another_minute(history: History) -> None:
+    history.count(6, created=1, completed=1)
+    history.execute("UPDATE throughput_minute SET minute=minute+1")
+
+
 @pytest.mark.parametrize(
     ("breaking", "blamed"),
     [
@@ -183,6 +210,9 @@ def _change_without_an_event(history: History) -> None:
         (_tell_twice, {"I8"}),
         (_break_the_chain, {"I9"}),
         (_change_without_an_event, {"I8", "I9"}),
+        (_count_twice, {"I11"}),
+        (_count_too_little, {"I11"}),
+        (_count_in_another_minute, {"I11"}),
     ],
     ids=lambda each: each.__name__.strip("_") if callable(each) else "",
 )

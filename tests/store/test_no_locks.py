@@ -11,20 +11,22 @@ from makers import assert_history_is_sound, claim, create, fetch_job, job_in
 
 from engine.store.mysql import MySQLTransaction
 from engine.store.store import Store
-from models.enums import JobStatus
+from engine.store.throughput import Stretch, Tally
+from models.enums import JobStatus, ThroughputPeriod
 
 pytestmark = pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
 
 
 class Between:
-    """Has something done between a transaction's SELECT and its UPDATE of jobs, once."""
+    """Has something done between a transaction's SELECT and its UPDATE of ``table``, once."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.act: Callable[[], Awaitable[Any]] | None = None
+        self.table = "jobs"
         execute = MySQLTransaction.execute
 
         async def interrupted(transaction: MySQLTransaction, sql: str, parameters: Any = ()) -> int:
-            if sql.startswith("UPDATE jobs") and self.act is not None:
+            if sql.startswith(f"UPDATE {self.table}") and self.act is not None:
                 act, self.act = self.act, None
                 await act()
             return await execute(transaction, sql, parameters)
@@ -88,3 +90,23 @@ async def test_a_job_that_was_rescued_and_claimed_anew_is_left_alone(
     assert await store.rescue() == []
     assert (await fetch_job(store, job.id)).status is JobStatus.RUNNING
     await assert_history_is_sound(store, [job.id])
+
+
+async def test_two_who_count(store: Store, other: Store, between: Between) -> None:
+    async def read() -> tuple[Stretch, int, Tally]:
+        stretch = await store.throughput.stretch(100_000)
+        return stretch, stretch.until, await store.throughput.tally(stretch.after, stretch.until)
+
+    await create(store)
+    assert await store.throughput.record(*await read())
+    await create(store)
+    first = await read()
+    await create(store)
+    second = await read()
+
+    async def record() -> None:
+        assert await other.throughput.record(*first)
+
+    between.table, between.act = "throughput_cursor", record
+    assert not await store.throughput.record(*second)
+    assert sum(each.created for each in (await store.throughput.read(ThroughputPeriod.HOUR)).points) == 2

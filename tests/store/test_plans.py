@@ -373,6 +373,16 @@ async def test_the_event_log(planner: Planner) -> None:
         assert_reads_by_index(sql, steps)
 
 
+async def test_counting_reads_a_range_of_the_log(planner: Planner) -> None:
+    """Minutes are gathered in memory; the log is read by its primary key alone."""
+    _, last = await planner.store.reads.log_bounds()
+    plans = await planner.plans_of(planner.store.throughput.tally(last - 50, last))
+    steps = [step for _sql, steps in plans for step in steps if step.table == "job_event"]
+    assert [step.kind for step in steps] == ["range" if planner.is_server else "SEARCH"]
+    for sql, found in await planner.plans_of(planner.store.throughput.stretch(100)):
+        assert_reads_by_index(sql, [step for step in found if step.table == "job_event"])
+
+
 DELIVERY_FILTERS = {
     "none": DeliveryFilter(),
     "endpoint": DeliveryFilter(endpoint_id=0),

@@ -125,6 +125,7 @@ def test_fragments_that_spread_themselves_are_for_validation() -> None:
         ("{ jobs(first: 10) { nodes { logs { nodes { message } } } } }", {}, 2 + 10 * (2 + 100)),
         ("{ job(id: 1) { events { to at } tags } }", {}, 1 + (1 + 5 * 2) + (1 + 5)),
         ("{ schedules { nextRuns(first: 9) } }", {}, 1 + 5 * (1 + 9)),
+        ("{ throughput { stepSeconds points { at failed } } }", {}, 1 + 1 + (1 + 100 * 2)),
     ],
 )  # fmt: skip
 def test_cost(query: str, variables: dict[str, Any], expected: int) -> None:

@@ -71,6 +71,10 @@ export const OVERVIEW = `query DashboardOverview {
   failures: jobs(status: [FAILED], orderBy: { field: UPDATED_AT, direction: DESC }, first: 6) { nodes { ${ROW} } }
 }`;
 
+export const THROUGHPUT = `query DashboardThroughput($period: ThroughputPeriod!) {
+  throughput(period: $period) { stepSeconds points { at created completed failed cancelled } }
+}`;
+
 export const TASKS = `query DashboardTasks {
   tasks { name description payloadSchema maxAttempts timeoutSeconds paused }
 }`;

@@ -505,6 +505,8 @@ export type Query = {
   schedules: Array<Schedule>;
   /** When a cron rule would fire next in a time zone; first: at most 100. */
   nextRuns: Array<Scalars['DateTime']['output']>;
+  /** How many jobs were created and ended in the last hour, day or week. */
+  throughput: Throughput;
   /** WEBHOOK_URL of the settings first, if it is set; then the others, oldest first. */
   webhookEndpoints: Array<WebhookEndpoint>;
   /** Null when there is no such delivery. */
@@ -544,6 +546,11 @@ export type QueryNextRunsArgs = {
   cron: Scalars['String']['input'];
   timezone?: Scalars['String']['input'];
   first?: InputMaybe<Scalars['Int']['input']>;
+};
+
+
+export type QueryThroughputArgs = {
+  period?: ThroughputPeriod;
 };
 
 
@@ -645,6 +652,34 @@ export type TestWebhookEndpointPayload = {
   outcome: DeliveryTry;
 };
 
+/** A period, step by step, over all servers. It is a few seconds behind. */
+export type Throughput = {
+  /** How long a step is. */
+  stepSeconds: Scalars['Int']['output'];
+  /** Oldest first, without gaps: a step in which nothing happened has zeros. The last is under way. */
+  points: Array<ThroughputPoint>;
+};
+
+/** HOUR is 60 steps of a minute, DAY 96 of 15 minutes, WEEK 168 of an hour. The step under way is the last. */
+export type ThroughputPeriod =
+  | 'HOUR'
+  | 'DAY'
+  | 'WEEK';
+
+/** What happened in one step. */
+export type ThroughputPoint = {
+  /** When the step began; steps begin at full minutes, quarters or hours of UTC. */
+  at: Scalars['DateTime']['output'];
+  /** Jobs that were created. */
+  created: Scalars['Int']['output'];
+  /** Times that a job reached COMPLETED. */
+  completed: Scalars['Int']['output'];
+  /** Times that a job reached FAILED: after its last attempt, not after each that failed. */
+  failed: Scalars['Int']['output'];
+  /** Times that a job reached CANCELLED. */
+  cancelled: Scalars['Int']['output'];
+};
+
 /** What is not given stays as it is. */
 export type UpdateScheduleInput = {
   id: Scalars['ID']['input'];
@@ -695,8 +730,8 @@ export type WebhookDelivery = {
 };
 
 export type WebhookDeliveryConnection = {
-  nodes: Array<WebhookDelivery>;
   pageInfo: PageInfo;
+  nodes: Array<WebhookDelivery>;
   /** Counted only when asked for; counting stops at atMost. */
   totalCount: Scalars['Int']['output'];
 };

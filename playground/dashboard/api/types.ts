@@ -2,7 +2,7 @@
 // tests/browser/test_dashboard_files.py holds the operations against it too.
 import type * as schema from './schema';
 
-export type { DeliveryStatus, JobPriority, JobStatus, WebhookEvent } from './schema';
+export type { DeliveryStatus, JobPriority, JobStatus, ThroughputPoint, WebhookEvent } from './schema';
 
 export const STATUSES = ['PENDING', 'SCHEDULED', 'QUEUED', 'RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const satisfies schema.JobStatus[];
 export const PRIORITIES = ['HIGH', 'MEDIUM', 'LOW'] as const satisfies schema.JobPriority[];
@@ -102,6 +102,8 @@ export type Schedule = Pick<
 export type Firing = Pick<schema.ScheduleFiring, 'at'> & { job: Pick<schema.Job, 'id' | 'status'> | null };
 
 export type Stats = Pick<schema.JobStats, 'total' | 'byStatus' | 'completedLastMinute' | 'failedLastMinute' | 'oldestQueuedSeconds'>;
+
+export type Throughput = Pick<schema.Throughput, 'stepSeconds' | 'points'>;
 
 /** What the list is filtered by: the arguments of `jobs`. */
 export type JobsFilter = Given<Pick<schema.QueryJobsArgs, 'status' | 'priority' | 'taskName' | 'tag' | 'search' | 'createdAfter' | 'createdBefore'>>;

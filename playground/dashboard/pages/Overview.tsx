@@ -2,7 +2,7 @@ import { useQuery } from '@tanstack/react-query';
 import { Link } from '@tanstack/react-router';
 import CircleCheck from 'lucide-react/icons/circle-check';
 import TriangleAlert from 'lucide-react/icons/triangle-alert';
-import type { ReactNode } from 'react';
+import { lazy, type ReactNode, Suspense } from 'react';
 import { request } from '../api/client';
 import { live } from '../api/live';
 import { OVERVIEW } from '../api/operations';
@@ -10,6 +10,7 @@ import { type Endpoint, type JobRow, type Schedule, type Stats, STATUSES, type W
 import { duration, plural, word } from '../lib/format';
 import { useNow } from '../lib/now';
 import { useStore } from '../lib/store';
+import { Panel } from '../overview/Panel';
 import { Age, Skeleton, Trouble } from '../ui/basics';
 import { LOOK } from '../ui/status';
 import { useEndpoints } from '../webhooks/useEndpoints';
@@ -23,22 +24,23 @@ interface Answer {
   failures: { nodes: JobRow[] };
 }
 
+const Throughput = lazy(() =>
+  import('../overview/Throughput').then(
+    (module) => ({ default: module.Throughput }),
+    () => ({ default: NoChart }),
+  ),
+);
+
 const SILENT_MS = 30_000;
 const LONG_WAIT_SECONDS = 60;
 
-function Panel({ title, more, children }: { title: string; more?: ReactNode; children: ReactNode }) {
-  return (
-    <section className="card min-w-0" aria-label={title}>
-      <header className="flex min-h-11 items-center justify-between gap-2 border-b border-line px-4 py-2">
-        <h2 className="font-semibold">{title}</h2>
-        {more}
-      </header>
-      {children}
-    </section>
-  );
-}
-
 const Nothing = ({ children }: { children: ReactNode }) => <p className="px-4 py-4 text-soft">{children}</p>;
+
+const NoChart = () => (
+  <Panel title="Throughput">
+    <Nothing>The chart could not be loaded. Reload the page to try again.</Nothing>
+  </Panel>
+);
 
 interface Worry {
   text: string;
@@ -165,6 +167,17 @@ export function Overview() {
             </ul>
           )}
         </Panel>
+        <div className="min-w-0 lg:col-span-2">
+          <Suspense
+            fallback={
+              <Panel title="Throughput">
+                <Skeleton rows={7} />
+              </Panel>
+            }
+          >
+            <Throughput />
+          </Suspense>
+        </div>
         <Panel
           title="Last failures"
           more={
