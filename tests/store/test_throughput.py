@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -160,14 +160,22 @@ async def test_several_count_at_once(open_store: OpenStore) -> None:
     while rest := await claim(stores[0], 100):
         await asyncio.gather(*(stores[0].finish(Finish.completed(each, None)) for each in rest))
     ended = [each for each in await rows_of(stores[0], "jobs") if "COMPLETED" in each]
-    async with asyncio.timeout(30):
-        while await uncounted(stores[0]):
-            await asyncio.gather(*(counter.run_once() for counter in counters))
+    await count_together(stores[0], counters)
     assert deleted > 0
     created, completed, *others = await total(stores[0])
     assert (created, others) == (jobs, [0, 0])
     assert completed >= len(ended) > 0
+    # events that were counted while they were put aside stay there until the cursor is next moved
+    await stores[0].create_jobs([new_job()])
+    await count_together(stores[0], counters)
+    assert await total(stores[0]) == (jobs + 1, completed, 0, 0)
     assert await rows_of(stores[0], "throughput_removed") == []
+
+
+async def count_together(store: Store, counters: Sequence[ThroughputCounter]) -> None:
+    async with asyncio.timeout(30):
+        while await uncounted(store):
+            await asyncio.gather(*(counter.run_once() for counter in counters))
 
 
 async def uncounted(store: Store) -> bool:
