@@ -28,6 +28,7 @@ from engine.records import (
 from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
+from engine.tasks import Tasks
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog, deliveries_to
 from engine.webhook_trials import WebhookTrials
@@ -48,6 +49,7 @@ class Engine:
 
     jobs: Jobs
     schedules: Schedules
+    tasks: Tasks
     reads: Reads
     feed: Feed
     waiting: Waiting

@@ -9,6 +9,7 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
+from resolvers.tasks import TaskMutations
 from resolvers.visibility import conceal
 from resolvers.webhooks import WebhookMutations, WebhookQueries
 from schema.scalars import config
@@ -18,7 +19,7 @@ def build_schema() -> strawberry.Schema:
     """The whole public surface."""
     schema = strawberry.Schema(
         query=merge_types("Query", (Query, ScheduleQueries, WebhookQueries)),
-        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations)),
+        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations, TaskMutations)),
         subscription=Subscription,
         config=config(),
     )

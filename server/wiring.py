@@ -31,6 +31,7 @@ from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
+from engine.tasks import Tasks
 from engine.upkeep import Pruner, Rekeyer, Rescuer, Unparker
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
@@ -169,7 +170,8 @@ def build(
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     webhook_log = WebhookLog(store, endpoints)
     trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
-    engine = Engine(jobs, Schedules(store, jobs), store.reads, feed, waiting, endpoints, webhook_log, trials, VERSION)
+    schedules, tasks = Schedules(store, jobs), Tasks(store)
+    engine = Engine(jobs, schedules, tasks, store.reads, feed, waiting, endpoints, webhook_log, trials, VERSION)
     redactor = Redactor(settings.redacted_keys)
     return Application(
         settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, receivers, services
