@@ -21,8 +21,9 @@ from engine.store.unit import Unit, id_list
 PARK_CHUNK = 500
 """So many jobs at the head of the queue are looked at when nothing of what a claim met may be claimed."""
 UNPARK_CHUNK = 500
-IS_PAUSED = "EXISTS(SELECT 1 FROM task WHERE task.name=jobs.task_name AND task.paused=1)"
-"""Whether a job's task is paused. It takes no lock: a locking SELECT locks the tables of the outermost query alone."""
+IS_PAUSED = "jobs.task_name IN (SELECT name FROM task WHERE paused=1)"
+"""Whether a job's task is paused. The names are read once for a statement: to look each task up would cost four times
+as much. And no lock is taken on them: a locking SELECT locks the tables of the outermost query alone."""
 
 
 def resumed_tasks(database: Database) -> str:
