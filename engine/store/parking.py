@@ -70,17 +70,19 @@ class ParkingWrites:
     async def unpark(self, unit: Unit, requests: Sequence[None]) -> list[int]:
         """Put some jobs of each resumed task back into the queue, the first of them first; how many."""
         transaction = unit.transaction
+        names = await transaction.fetch(self._resumed_tasks)
         count = 0
-        for (name,) in await transaction.fetch(self._resumed_tasks):
+        for (name,) in names:
             rows = await transaction.fetch(
                 f"SELECT id FROM {self._by_parked} WHERE parked_task=%s ORDER BY priority, id "
-                f"LIMIT {UNPARK_CHUNK}{transaction.skip_locked}",
+                f"LIMIT {-(-UNPARK_CHUNK // len(names))}{transaction.skip_locked}",
                 [name],
             )
             if rows:
+                # A status that somebody set by hand stays; the job is not in the way of the others behind it.
                 count += await transaction.execute(
-                    f"UPDATE {self._by_id} SET status='QUEUED', parked_task=NULL "
-                    f"WHERE id IN ({id_list(row[0] for row in rows)}) AND status='PARKED'"
+                    f"UPDATE {self._by_id} SET status=CASE status WHEN 'PARKED' THEN 'QUEUED' ELSE status END, "
+                    f"parked_task=NULL WHERE id IN ({id_list(row[0] for row in rows)}) AND parked_task IS NOT NULL"
                 )
         unit.became_queued += count
         return [count] * len(requests)
