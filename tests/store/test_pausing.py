@@ -254,6 +254,33 @@ async def test_a_job_that_is_parked_while_its_task_is_resumed_is_not_forgotten(s
     assert await claim_ids(store, 1) == [job_id]
 
 
+async def test_jobs_that_somebody_ended_by_hand_hold_up_nobody(
+    store: Store, held: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.parking.UNPARK_CHUNK", 2)
+    async with store.database.transaction() as transaction:
+        await transaction.execute(f"UPDATE jobs SET status='CANCELLED' WHERE id<={held[1]}")
+    await store.pause_task("slow", paused=False)
+    await put_back(store)
+    assert await parked(store) == []
+    assert await drain(store) == held[2:]
+    assert await store.reads.resumed_tasks() == set()
+
+
+async def test_several_tasks_that_are_resumed_go_back_side_by_side(
+    store: Store, held: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.store.parking.UNPARK_CHUNK", 4)
+    fast = await queue(store, "fast", 3)
+    await store.pause_task("fast", paused=True)
+    assert await claim(store, 5) == []
+    for name in ("slow", "fast"):
+        await store.pause_task(name, paused=False)
+    assert await store.unpark() == 4
+    assert await parked(store) == [held[2], fast[2]]
+    assert await put_back(store) == 2
+
+
 async def test_twice_is_no_error_and_changes_nothing(store: Store, held: list[int]) -> None:
     before = await everything(store)
     assert (await store.pause_task("slow", paused=True)).paused

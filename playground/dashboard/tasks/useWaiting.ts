@@ -1,13 +1,16 @@
 // How many jobs of each paused task wait. It is asked apart, for few servers have paused tasks.
 import { useQuery } from '@tanstack/react-query';
 import { request } from '../api/client';
+import { live } from '../api/live';
 import { waitingOf } from '../api/operations';
 import { capped } from '../lib/format';
+import { useStore } from '../lib/store';
 
 const MOST_TASKS = 20;
 
 /** In words, by the task's name. */
 export function useWaiting(tasks: { name: string; paused: boolean }[]): Map<string, string> {
+  const { paused: isHalted } = useStore(live);
   const names = tasks.filter((each) => each.paused).map((each) => each.name).slice(0, MOST_TASKS);
   const { data } = useQuery({
     queryKey: ['overview', 'waiting', names],
@@ -16,7 +19,7 @@ export function useWaiting(tasks: { name: string; paused: boolean }[]): Map<stri
       return request<Record<string, { totalCount: number }>>(waitingOf(names.length), variables, signal);
     },
     enabled: names.length > 0,
-    refetchInterval: 5000,
+    refetchInterval: isHalted ? false : 5000,
     placeholderData: (before) => before,
   });
   if (!data) return new Map();
