@@ -20,7 +20,7 @@ from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
 
 PROMOTE_LIMIT = 500
-ROUNDS = 4
+ROUNDS = 2
 """How often one claim reads the queue on when all that it met was parked."""
 PAUSED = (1, "1")
 
