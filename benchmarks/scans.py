@@ -71,6 +71,9 @@ class Counting:
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         return await self._counted(sql, lambda: self._transaction.fetch(sql, parameters), len)
 
+    async def fetch_many(self, columns: str, source: str) -> Any:
+        return await self.fetch(f"SELECT {columns} {source}")
+
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
         return int(await self._counted(sql, lambda: self._transaction.execute(sql, parameters), int))
 
@@ -128,7 +131,7 @@ async def measure(url: str) -> list[Measured]:
         assert len(lost) == BATCH
         await run("rescue", store._upkeep.rescue, None)
         await run("promote", store._workers.promote, None)
-        [due] = await run("outbox", store._deliveries.claim_due, DueRequest(BATCH, 30.0))
+        [due] = await run("outbox", store._deliveries.claim_due, DueRequest(BATCH, 30.0, BATCH, {}))
         tries = [TryResult(each, DeliveryStatus.DELIVERED, 1, 200, None, None) for each in due]
         await run("outbox", store._deliveries.record_tries, *tries)
     finally:

@@ -1,5 +1,5 @@
-"""The loops that keep the tables in order: the rescuer, the pruner and the one that moves secrets to a new key. Each
-runs in every process, side by side.
+"""The loops that keep the tables in order: the rescuer, the pruner, the one that puts jobs of resumed tasks back into
+the queue, and the one that moves secrets to a new key. Each runs in every process, side by side.
 
 Failure handling: a rescuer that could not reach the database lets two heartbeats pass before it rescues again, for the
 workers could not renew their leases either: what they still run is theirs.
@@ -15,6 +15,7 @@ from engine.errors import Unavailable
 from engine.metrics import JOBS_RESCUED
 from engine.service import Service
 from engine.store.store import Store
+from engine.store.unit import Unit
 
 log = structlog.get_logger("signalbox.upkeep")
 
@@ -74,6 +75,27 @@ class Pruner(Service):
         if pruned:
             log.info("jobs.pruned", rows=pruned)
         return 0.05 if pruned else None
+
+
+class Unparker(Service):
+    """Puts the jobs of resumed tasks back into the queue."""
+
+    name = "unparker"
+    interval_seconds = 1.0
+
+    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+        super().__init__(clock or store.clock)
+        self._store = store
+        store.listen(self._committed)
+
+    def _committed(self, unit: Unit) -> None:
+        if unit.resumed:
+            self.wake()
+
+    async def run_once(self) -> float | None:
+        if not await self._store.reads.resumed_tasks():
+            return None
+        return 0.0 if await self._store.unpark() else None
 
 
 class Rekeyer(Service):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from engine.jobs import UnknownTask
-from engine.records import JobRecord
+from engine.records import JobRecord, TaskRecord
 from engine.store.reads import Reads
 from models.enums import JobStatus
 
@@ -25,26 +25,40 @@ class Waiting:
     async def explain(self, jobs: Sequence[JobRecord]) -> list[str | None]:
         """A sentence for each job; None for what runs or has ended."""
         places: dict[int, int] = {}
-        names: set[str] = set()
+        tasks: dict[str, TaskRecord] = {}
+        resumed: set[str] = set()
         is_anyone_alive = True
         if any(job.status is JobStatus.QUEUED for job in jobs):
             places = {job_id: place for place, job_id in enumerate(await self._reads.queue(FARTHEST))}
-            names = {task.name for task in await self._reads.tasks()}
+            tasks = {task.name: task for task in await self._reads.tasks()}
+            resumed = await self._reads.resumed_tasks()
             is_anyone_alive = await self._reads.is_any_worker_alive(ALIVE_SECONDS)
-        return [self._sentence(job, places, names, is_anyone_alive) for job in jobs]
+        return [self._sentence(job, places, tasks, resumed, is_anyone_alive) for job in jobs]
 
-    def _sentence(self, job: JobRecord, places: dict[int, int], names: set[str], is_anyone_alive: bool) -> str | None:
+    def _sentence(
+        self,
+        job: JobRecord,
+        places: dict[int, int],
+        tasks: dict[str, TaskRecord],
+        resumed: set[str],
+        is_anyone_alive: bool,
+    ) -> str | None:
         if job.status is JobStatus.PENDING:
             return "It is held until runJob is called."
         if job.status is JobStatus.SCHEDULED:
             return _until(job)
         if job.status is not JobStatus.QUEUED:
             return None
+        task = tasks.get(job.task_name)
+        if task is not None and task.paused:
+            return f"The task {job.task_name!r} is paused."
         if not is_anyone_alive:
             return "No worker is alive to run it."
-        if job.task_name not in names and self._unknown_task == "reject":
+        if task is None and self._unknown_task == "reject":
             return f"No worker knows the task {job.task_name!r}."
         ahead = places.get(job.id)
+        if ahead is None and job.task_name in resumed:
+            return f"The task {job.task_name!r} was resumed: its jobs are being put back into the queue."
         if ahead is None:
             return (
                 f"More than {FARTHEST:,} jobs are ahead of it." if len(places) >= FARTHEST else "It is being claimed."

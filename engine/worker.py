@@ -222,7 +222,7 @@ class Worker(Service):
     def _committed(self, unit: Unit) -> None:
         if unit.to_cancel:
             self.cancel(unit.to_cancel)
-        if unit.became_queued and not self._draining:
+        if (unit.became_queued or unit.parked) and not self._draining:
             self._may_be_more = True
             if self._wanted() > 0:
                 self.wake()

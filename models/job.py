@@ -2,6 +2,8 @@
 
 JSON is kept as text, byte for byte as it was accepted (docs/adr/0001). Every index that a list reads has one form:
 what is filtered by, then ``priority``, then what is sorted by; see engine/store/listing.py.
+
+A QUEUED job of a paused task may be stored as PARKED, with ``parked_task`` set; see engine/store/parking.py.
 """
 
 from __future__ import annotations
@@ -39,6 +41,7 @@ class Job(Model):
     scheduled_for = fields.DatetimeField(null=True)
     traceparent = fields.CharField(max_length=55, null=True)
     copy_of_id = fields.BigIntField(null=True)
+    parked_task = fields.CharField(max_length=MAX_NAME_LENGTH, null=True)
     worker_id = fields.BigIntField(null=True)
     claim_token = fields.BigIntField(null=True)
     lease_until = fields.DatetimeField(null=True)
@@ -54,6 +57,7 @@ class Job(Model):
         table = "jobs"
         indexes = (
             Index(fields=["status", "priority", "id"], name="jobs_claim"),
+            Index(fields=["parked_task", "priority", "id"], name="jobs_parked"),
             Index(fields=["status", "priority", "updated_at", "id"], name="jobs_status_updated"),
             Index(fields=["status", "priority", "run_at", "id"], name="jobs_status_run_at"),
             Index(fields=["task_name", "priority", "id"], name="jobs_task"),

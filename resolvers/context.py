@@ -29,6 +29,7 @@ from engine.records import (
 from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
+from engine.tasks import Tasks
 from engine.store.throughput import ThroughputStore
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog, deliveries_to
@@ -50,6 +51,7 @@ class Engine:
 
     jobs: Jobs
     schedules: Schedules
+    tasks: Tasks
     reads: Reads
     throughput: ThroughputStore
     feed: Feed

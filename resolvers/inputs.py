@@ -120,8 +120,15 @@ def text(value: str | None, name: str) -> str | None:
     Raises:
         InvalidInput: it is longer than anything it could match, or is not valid Unicode.
     """
-    if value is None:
-        return None
+    return None if value is None else valid_text(value, name)
+
+
+def valid_text(value: str, name: str) -> str:
+    """A text that something is looked up by.
+
+    Raises:
+        InvalidInput: as ``text``.
+    """
     if len(value) > MAX_TEXT:
         raise InvalidInput(f"{name}: {len(value)} characters; nothing has more than {MAX_TEXT}.", field=name)
     try:

@@ -9,6 +9,7 @@ from resolvers.mutations import Mutation
 from resolvers.queries import Query
 from resolvers.schedules import ScheduleMutations, ScheduleQueries
 from resolvers.subscriptions import Subscription
+from resolvers.tasks import TaskMutations
 from resolvers.throughput import ThroughputQueries
 from resolvers.visibility import conceal
 from resolvers.webhooks import WebhookMutations, WebhookQueries
@@ -19,7 +20,7 @@ def build_schema() -> strawberry.Schema:
     """The whole public surface."""
     schema = strawberry.Schema(
         query=merge_types("Query", (Query, ScheduleQueries, ThroughputQueries, WebhookQueries)),
-        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations)),
+        mutation=merge_types("Mutation", (Mutation, ScheduleMutations, WebhookMutations, TaskMutations)),
         subscription=Subscription,
         config=config(),
     )

@@ -24,6 +24,11 @@ class Task:
     paused: bool = strawberry.field(description="Paused tasks are not claimed; their jobs stay QUEUED.")
 
 
+@strawberry.type
+class TaskPayload:
+    task: Task
+
+
 @strawberry.type(description="A process's execution engine.")
 class Worker:
     id: strawberry.ID

@@ -25,6 +25,7 @@ from server import STARTED, interpreter
 from server.app import build_app
 from server.banner import Banner, is_wanted
 from server.client.commands import jobs
+from server.client.task_commands import tasks
 from server.logs import configure_logs
 from server.probes import probe_port
 from server.settings import Settings, read_settings
@@ -38,6 +39,7 @@ cli = typer.Typer(
     name="signalbox", help="A job scheduler with a GraphQL API.", no_args_is_help=True, pretty_exceptions_enable=False
 )
 cli.add_typer(jobs)
+cli.add_typer(tasks)
 
 Tasks = Annotated[
     list[str] | None, typer.Option("--tasks", metavar="MODULE_OR_PATH", help="Your tasks; may be given several times.")

@@ -7,7 +7,7 @@ import sys
 
 def main() -> None:
     """Run the command."""
-    if sys.argv[1:2] == ["jobs"]:
+    if sys.argv[1:2] in (["jobs"], ["tasks"]):
         from server.client.commands import main as run
     else:
         from server.cli import main as run

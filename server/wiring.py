@@ -31,8 +31,9 @@ from engine.secrets import SecretBox
 from engine.service import Service
 from engine.store.store import Store, database_for
 from engine.task_loading import load_tasks
+from engine.tasks import Tasks
 from engine.throughput import ThroughputCounter
-from engine.upkeep import Pruner, Rekeyer, Rescuer
+from engine.upkeep import Pruner, Rekeyer, Rescuer, Unparker
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog
 from engine.webhook_trials import WebhookTrials
@@ -159,7 +160,8 @@ def build(
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
-    services += [Promoter(store), Rescuer(store), Pruner(store, retention_days=settings.retention_days)]
+    services += [Promoter(store), Unparker(store), Rescuer(store)]
+    services.append(Pruner(store, retention_days=settings.retention_days))
     services.append(Scheduler(store, jobs.own_limits))
     services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))
     keys, key_file = read_keys(settings) if with_api else (Keys(None), None)
@@ -170,9 +172,11 @@ def build(
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     webhook_log = WebhookLog(store, endpoints)
     trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
+    schedules, tasks = Schedules(store, jobs), Tasks(store)
     engine = Engine(
         jobs,
-        Schedules(store, jobs),
+        schedules,
+        tasks,
         store.reads,
         store.throughput,
         feed,

@@ -9,15 +9,20 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
+from engine.store.parking import IS_PAUSED, ParkingWrites
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
 
 PROMOTE_LIMIT = 500
+ROUNDS = 2
+"""How often one claim reads the queue on when all that it met was parked."""
+PAUSED = (1, "1")
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +72,25 @@ class WorkerWrites:
     def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
-        self._claim_columns = database.packed(CLAIM_COLUMNS)
+        self._claim_columns = database.packed(CLAIM_COLUMNS, IS_PAUSED)
+        self._parking = ParkingWrites(database)
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_run_at = f"jobs{database.by_index('jobs_status_run_at')}"
 
     async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
-        """The next jobs, by priority and age. ORDER BY is exactly the index: a sort would lock thousands of rows."""
+        """The next jobs of tasks that are not paused, by priority and age."""
         return [await self._claim(unit, request) for request in requests]
 
     async def _claim(self, unit: Unit, request: ClaimRequest) -> list[ClaimedJob]:
         limit = request.limit if request.wanted is None else min(request.limit, request.wanted())
         if limit <= 0:
             return []
-        transaction = unit.transaction
-        rows = await transaction.fetch_many(
-            self._claim_columns,
-            f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id LIMIT {limit}{transaction.skip_locked}",
-        )
-        if not rows:
+        jobs = await self._next(unit, limit)
+        if not jobs:
             return []
-        jobs = [unpack(row) for row in rows]
+        transaction = unit.transaction
         token = secrets.randbits(63)
         ids = [int(row[0]) for row in jobs]
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
@@ -132,12 +134,40 @@ class WorkerWrites:
                 tags,
                 fire_at,
                 traceparent,
+                _is_paused,
             ) in jobs
         ]
         for job in claimed:
             unit.changed(job.id, JobStatus.QUEUED, JobStatus.RUNNING, job.attempt, worker=request.worker_name)
         await touch_tags(unit, [job.id for job in claimed if job.has_tags])
         return claimed
+
+    async def _next(self, unit: Unit, limit: int) -> list[Sequence[Any]]:
+        """Lock the next jobs that may be claimed, and park those that are in the way.
+
+        When nothing but those is there, the queue is read on, though not without end: their locks, and the claims that
+        wait in the lane, last as long as this transaction. The worker comes again at once (``Unit.parked``).
+        """
+        transaction = unit.transaction
+        for _ in range(ROUNDS):
+            # ORDER BY is exactly the index: a sort would lock thousands of rows.
+            rows = await transaction.fetch_many(
+                self._claim_columns,
+                f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id "
+                f"LIMIT {limit}{transaction.skip_locked}",
+            )
+            jobs: list[Sequence[Any]] = []
+            paused: list[int] = []
+            for row in map(unpack, rows):
+                if row[-1] in PAUSED:
+                    paused.append(int(row[0]))
+                else:
+                    jobs.append(row)
+            if paused:
+                await self._parking.park(unit, paused, looks_ahead=not jobs)
+            if jobs or not paused:
+                return jobs
+        return []
 
     async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
         """Whether each was accepted: False when the job is no longer this claim's."""

@@ -88,8 +88,9 @@ class Database(ABC):
         """After a table's name: read it by this index alone. A list's order is an index's, whatever statistics say."""
 
     @abstractmethod
-    def packed(self, columns: Sequence[str]) -> str:
-        """The select list of these columns of ``jobs``, as the dialect reads them best; see ``writes.unpack``."""
+    def packed(self, columns: Sequence[str], *expressions: str) -> str:
+        """The select list of these columns of ``jobs`` and of ``expressions`` that are never NULL, as the dialect reads
+        them best; see ``writes.unpack``."""
 
     @abstractmethod
     async def open(self) -> None: ...

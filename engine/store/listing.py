@@ -25,6 +25,7 @@ import orjson
 
 from engine.errors import InvalidInput
 from engine.store.database import Database, from_text, to_text
+from engine.store.rows import stored_as, stored_list
 from models.enums import JobPriority, JobStatus
 
 MAX_NAMES = 20
@@ -213,8 +214,8 @@ class ListStatement:
         statuses = tuple(JobStatus) if where.status is None else where.status
         return [
             branch
-            for status, p in product(statuses, priorities)
-            for branch in self._keyed("jobs", ("jobs.status=%s", [status.value]), p)
+            for stored, p in product(stored_as(statuses), priorities)
+            for branch in self._keyed("jobs", ("jobs.status=%s", [stored]), p)
         ]
 
     def _driving_names(self) -> Sequence[str] | None:
@@ -354,7 +355,7 @@ def conditions(
     if where.ids is not None:
         found.append(f"jobs.id IN ({','.join(map(str, where.ids)) or 'NULL'})")
     if where.status is not None and not is_status_fixed:
-        found.append(f"jobs.status IN ({','.join(repr(status.value) for status in where.status) or 'NULL'})")
+        found.append(f"jobs.status IN ({stored_list(where.status)})")
     if where.priority is not None and not is_priority_fixed:
         found.append(f"jobs.priority IN ({','.join(str(int(each)) for each in where.priority) or 'NULL'})")
     if where.task_name is not None and not is_name_fixed:

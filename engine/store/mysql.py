@@ -168,8 +168,8 @@ class MySQLDatabase(Database):
     def by_index(self, name: str) -> str:
         return f" FORCE INDEX ({name})"
 
-    def packed(self, columns: Sequence[str]) -> str:
-        values = ",".join(f"IFNULL(jobs.{column},'')" for column in columns)
+    def packed(self, columns: Sequence[str], *expressions: str) -> str:
+        values = ",".join([*(f"IFNULL(jobs.{column},'')" for column in columns), *expressions])
         return f"CONCAT_WS('{SEPARATOR}',{values})"
 
     async def open(self) -> None:

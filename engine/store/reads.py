@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import product
 
 from engine.errors import InvalidInput
 from engine.records import (
@@ -31,7 +32,17 @@ from engine.store.listing import (
     conditions,
     decode_cursor,
 )
-from engine.store.rows import EVENT_COLUMNS, JOB_COLUMNS, event_from_row, job_from_row
+from engine.store.parking import resumed_tasks
+from engine.store.rows import (
+    EVENT_COLUMNS,
+    JOB_COLUMNS,
+    STATUSES,
+    event_from_row,
+    job_from_row,
+    stored_as,
+    stored_list,
+)
+from engine.store.tasks import TASK_COLUMNS, task_from_row
 from engine.store.unit import id_list
 from engine.store.writes import unpack
 from models.enums import DeliveryStatus, JobPriority, JobStatus
@@ -61,6 +72,7 @@ class Reads:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._job_columns = database.packed(JOB_COLUMNS)
+        self._resumed_tasks = resumed_tasks(database)
 
     async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
         """The jobs that exist among ``ids``."""
@@ -126,7 +138,7 @@ class Reads:
         now = await self._database.now()
         counts = dict.fromkeys(JobStatus, 0)
         for status, count in await self._database.fetch("SELECT status, COUNT(*) FROM jobs GROUP BY status"):
-            counts[JobStatus(status)] = count
+            counts[STATUSES[status]] += count
         since = to_text(now - timedelta(seconds=60))
         recent: dict[JobStatus, int] = {}
         for status in (JobStatus.COMPLETED, JobStatus.FAILED):
@@ -139,11 +151,11 @@ class Reads:
         )
 
     async def oldest_queued_seconds(self, now: datetime) -> float | None:
-        """How long the job has waited that is QUEUED for longest; None when there is none. Reads one row a priority."""
+        """How long the job has waited that is QUEUED for longest; None when there is none. Reads an index."""
         oldest = []
-        for priority in JobPriority:
+        for stored, priority in product(stored_as([JobStatus.QUEUED]), JobPriority):
             oldest += await self._database.fetch(
-                f"SELECT run_at FROM jobs WHERE status='QUEUED' AND priority={int(priority)} "
+                f"SELECT run_at FROM jobs WHERE status='{stored}' AND priority={int(priority)} "
                 "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
             )
         waited = max(((now - from_text(row[0])).total_seconds() for row in oldest), default=None)
@@ -153,17 +165,21 @@ class Reads:
         """How many jobs have this status; counting stops at ``most``, and reads an index alone."""
         [(count,)] = await self._database.fetch(
             f"SELECT COUNT(*) FROM (SELECT 1 FROM jobs{self._database.by_index('jobs_claim')} "
-            f"WHERE status='{status.value}' LIMIT {most}) AS counted"
+            f"WHERE status IN ({stored_list([status])}) LIMIT {most}) AS counted"
         )
         return int(count)
 
     async def count_tasks(self, status: JobStatus, most: int) -> dict[str, int]:
-        """How many of the first ``most`` jobs of this status, in the order of claims, each task has."""
-        rows = await self._database.fetch(
-            f"SELECT task_name, COUNT(*) FROM (SELECT task_name FROM jobs{self._database.by_index('jobs_claim')} "
-            f"WHERE status='{status.value}' LIMIT {most}) AS counted GROUP BY task_name"
-        )
-        return {name: int(count) for name, count in rows}
+        """How many of the first ``most`` jobs of this status, in the order of claims, each task has; of those that are
+        parked, as many again are looked at."""
+        found: Counter[str] = Counter()
+        for stored in stored_as([status]):
+            rows = await self._database.fetch(
+                f"SELECT task_name, COUNT(*) FROM (SELECT task_name FROM jobs{self._database.by_index('jobs_claim')} "
+                f"WHERE status='{stored}' LIMIT {most}) AS counted GROUP BY task_name"
+            )
+            found.update({name: int(count) for name, count in rows})
+        return dict(found)
 
     async def count_pending_deliveries(self, most: int) -> int:
         """How many webhooks are yet to be delivered; counting stops at ``most``."""
@@ -277,7 +293,7 @@ class Reads:
         return {row[0] for row in rows}
 
     async def queue(self, limit: int) -> list[int]:
-        """The ids of what is QUEUED, in the order of claims."""
+        """The ids of what is QUEUED, in the order of claims; not of what is parked, which nobody claims."""
         source = f"jobs{self._database.by_index('jobs_claim')}"
         rows = await self._database.fetch(
             f"SELECT id FROM {source} WHERE status='QUEUED' ORDER BY priority, id LIMIT {limit}"
@@ -299,16 +315,12 @@ class Reads:
         ]
 
     async def tasks(self) -> list[TaskRecord]:
-        rows = await self._database.fetch(
-            "SELECT name, description, payload_schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, "
-            "paused FROM task ORDER BY name"
-        )
-        return [
-            TaskRecord(
-                name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, bool(paused)
-            )
-            for name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, paused in rows
-        ]
+        rows = await self._database.fetch(f"SELECT {','.join(TASK_COLUMNS)} FROM task ORDER BY name")
+        return [task_from_row(row) for row in rows]
+
+    async def resumed_tasks(self) -> set[str]:
+        """The names of tasks whose jobs are yet to go back into the queue."""
+        return {row[0] for row in await self._database.fetch(self._resumed_tasks)}
 
     async def deliveries_of(self, job_ids: Sequence[int]) -> dict[int, list[DeliveryRecord]]:
         """Every webhook of each job with its tries, oldest first."""

@@ -1,8 +1,12 @@
-"""Between a row and a record. Both dialects give the same columns in the same order; NULL may come as ''."""
+"""Between a row and a record. Both dialects give the same columns in the same order; NULL may come as ''.
+
+A job's status has one more form in the table than outside: a QUEUED job of a paused task may be stored as PARKED
+(engine/store/parking.py). What it means, and what a filter must look for, is said here alone.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import orjson
@@ -50,8 +54,20 @@ CLAIM_COLUMNS = (
 )
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 
-STATUSES = {status.value: status for status in JobStatus}
+STATUSES = {**{status.value: status for status in JobStatus}, "PARKED": JobStatus.QUEUED}
+"""By how it is stored."""
 PRIORITIES = {text: priority for priority in JobPriority for text in (priority.value, str(priority.value))}
+
+
+def stored_as(statuses: Iterable[JobStatus]) -> list[str]:
+    """The forms in which jobs of these statuses are stored."""
+    wanted = set(statuses)
+    return [stored for stored, status in STATUSES.items() if status in wanted]
+
+
+def stored_list(statuses: Iterable[JobStatus]) -> str:
+    """The same, for an IN (...)."""
+    return ",".join(f"'{stored}'" for stored in stored_as(statuses)) or "NULL"
 
 
 def encode_error(error: ErrorRecord | None) -> str | None:

@@ -144,8 +144,8 @@ class SqliteDatabase(Database):
     def by_index(self, name: str) -> str:
         return " NOT INDEXED" if name == "PRIMARY" else f" INDEXED BY {name}"
 
-    def packed(self, columns: Sequence[str]) -> str:
-        return ", ".join(f"jobs.{column}" for column in columns)
+    def packed(self, columns: Sequence[str], *expressions: str) -> str:
+        return ", ".join([*(f"jobs.{column}" for column in columns), *expressions])
 
     async def open(self) -> None:
         context = TortoiseContext()

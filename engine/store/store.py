@@ -34,9 +34,11 @@ from engine.store.joblogs import LogAppend, LogSize, LogWrites
 from engine.store.lane import Answer, Lane, Operation
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
+from engine.store.parking import ParkingWrites
 from engine.store.reads import Reads
 from engine.store.schedules import ScheduleStore
 from engine.store.sqlite import SqliteDatabase
+from engine.store.tasks import PauseRequest, TaskWrites
 from engine.store.throughput import ThroughputStore
 from engine.store.unit import Ending, Unit
 from engine.store.upkeep import PruneRequest, Rescued, UpkeepWrites
@@ -48,17 +50,6 @@ from models.migrate import missing
 log = structlog.get_logger("signalbox.store")
 
 BULK_CHUNK = 500
-TASK_COLUMNS = (
-    "name",
-    "description",
-    "payload_schema",
-    "max_attempts",
-    "timeout_seconds",
-    "max_concurrency",
-    "rate_limit",
-    "paused",
-    "seen_at",
-)
 Listener = Callable[[Unit], None]
 Outbox = Callable[[Unit, Sequence[Ending]], Awaitable[Sequence[NewDelivery]]]
 """The webhooks that follow from the jobs that a transaction ends, made before it commits."""
@@ -92,6 +83,8 @@ class Store:
         self._deliveries = DeliveryWrites(database)
         self._logs = LogWrites(database)
         self._upkeep = UpkeepWrites(database)
+        self._parking = ParkingWrites(database)
+        self._tasks = TaskWrites()
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
@@ -300,30 +293,21 @@ class Store:
 
     async def declare_tasks(self, tasks: Sequence[TaskRecord]) -> None:
         """Make these tasks known to every server. What operators set (paused) stays."""
-        await self._workers_lane.submit(self._declare_tasks, tasks, weight=len(tasks))
+        await self._workers_lane.submit(self._tasks.declare, tasks, weight=len(tasks))
 
-    async def _declare_tasks(self, unit: Unit, requests: Sequence[Sequence[TaskRecord]]) -> list[None]:
-        transaction = unit.transaction
-        for tasks in requests:
-            known = {row[0] for row in await transaction.fetch("SELECT name FROM task")}
-            for task in sorted(tasks, key=lambda each: each.name):
-                values = (
-                    task.description,
-                    task.payload_schema_text,
-                    task.max_attempts,
-                    task.timeout_seconds,
-                    task.max_concurrency,
-                    task.rate_limit,
-                )
-                if task.name in known:
-                    assignments = ", ".join(f"{column}=%s" for column in TASK_COLUMNS[1:7])
-                    await transaction.execute(
-                        f"UPDATE task SET {assignments}, seen_at=%s WHERE name=%s",
-                        (*values, transaction.now_text, task.name),
-                    )
-                else:
-                    await transaction.insert("task", TASK_COLUMNS, [(task.name, *values, 0, transaction.now_text)])
-        return [None] * len(requests)
+    async def pause_task(self, name: str, *, paused: bool) -> TaskRecord:
+        """Pause a task, or resume it; the task as it is then.
+
+        Raises:
+            NotFound, Unavailable
+        """
+        task: TaskRecord = await self._clients_lane.submit(self._tasks.pause, PauseRequest(name, paused))
+        return task
+
+    async def unpark(self) -> int:
+        """Put some of the jobs of resumed tasks back into the queue; how many."""
+        unparked: int = await self._workers_lane.submit(self._parking.unpark, None, patience_seconds=0.0)
+        return unparked
 
     # Webhooks
 

@@ -43,7 +43,13 @@ class Ending:
 
 
 class Unit:
-    """A transaction, and what it will have changed once it commits."""
+    """A transaction, and what it will have changed once it commits.
+
+    Attributes:
+        became_queued: how many jobs workers can claim that they could not before.
+        parked: how many jobs were taken out of their way.
+        resumed: how many tasks were.
+    """
 
     def __init__(self, transaction: Transaction) -> None:
         self.transaction = transaction
@@ -51,6 +57,8 @@ class Unit:
         self.now_text = transaction.now_text
         self.became_queued = 0
         self.became_scheduled = 0
+        self.parked = 0
+        self.resumed = 0
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
         self.deliveries: list[NewDelivery] = []

@@ -19,7 +19,7 @@ from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
 from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
 from engine.store.database import Database, to_text
-from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row
+from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row, stored_list
 from engine.store.throughput import keep_uncounted
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
@@ -207,10 +207,9 @@ class OperatorWrites:
         answers = []
         for request in requests:
             answering = {each: states.target(each, request.trigger, 0) for each in states.sources(request.trigger)}
-            statuses = ",".join(f"'{each.value}'" for each in answering)
             rows = await unit.transaction.fetch(
                 f"SELECT id, status, attempt, tags IS NOT NULL, run_at FROM {self._by_id} "
-                f"WHERE id IN ({id_list(request.job_ids)}) AND status IN ({statuses}) "
+                f"WHERE id IN ({id_list(request.job_ids)}) AND status IN ({stored_list(answering)}) "
                 f"ORDER BY id{unit.transaction.for_update}"
             )
             running = [row[0] for row in rows if row[1] == JobStatus.RUNNING]  # theirs to end who run them
@@ -293,7 +292,7 @@ def _assignment(trigger: Trigger, unit: Unit) -> str:
     now = f"'{unit.now_text}'"
     found = {
         Trigger.RUN: f"status='QUEUED', run_at={now}",
-        Trigger.CANCEL: f"status='CANCELLED', finished_at={now}",
+        Trigger.CANCEL: f"status='CANCELLED', parked_task=NULL, finished_at={now}",
         Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
         "result=NULL, progress=NULL, cancel_requested_at=NULL",
     }[trigger]

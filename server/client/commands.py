@@ -15,6 +15,7 @@ from server.client.changes import changing
 from server.client.documents import Priority
 from server.client.output import console_for, encode, job_json, prepare_streams, write_line
 from server.client.session import ask, finish, print_jobs, print_json_items, say
+from server.client.task_commands import tasks
 from server.client.watching import MAX_JOBS, Watcher
 
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print ids alone.")]
@@ -30,10 +31,11 @@ jobs = typer.Typer(
 
 
 def main() -> None:
-    """``signalbox jobs`` alone: it starts without all that a server needs."""
+    """``signalbox jobs`` and ``tasks`` alone: they start without all that a server needs."""
     root = typer.Typer(name="signalbox", pretty_exceptions_enable=False)
     root.callback()(lambda: None)
     root.add_typer(jobs)
+    root.add_typer(tasks)
     root()
 
 

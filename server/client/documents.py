@@ -66,6 +66,15 @@ WATCH = f"""subscription Watch($id: ID, $status: [JobStatus!], $priority: [JobPr
 }}"""
 
 
+TASK = "name description maxAttempts timeoutSeconds maxConcurrency rateLimit paused"
+TASKS = f"query Tasks {{ tasks {{ {TASK} }} }}"
+
+
+def change_task(mutation: str) -> str:
+    """``pauseTask`` or ``resumeTask``."""
+    return f"mutation ChangeTask($name: String!) {{ {mutation}(name: $name) {{ task {{ {TASK} }} }} }}"
+
+
 def change(mutation: str) -> str:
     """``runJob``, ``cancelJob`` or ``retryJob``."""
     return f"mutation Change($id: ID!) {{ {mutation}(id: $id) {{ job {{ {JOB} }} }} }}"

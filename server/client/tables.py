@@ -96,6 +96,25 @@ def jobs_table(jobs: Iterable[Job], now: datetime, width: int, *, has_header: bo
     return table
 
 
+def tasks_table(tasks: Iterable[Mapping[str, Any]], width: int) -> Table:
+    """One line a task; what it is for where there is room."""
+    table = _table()
+    table.add_column("TASK", overflow="ellipsis")
+    table.add_column("STATE", no_wrap=True)
+    table.add_column("ATTEMPTS", justify="right", no_wrap=True)
+    table.add_column("TIMEOUT", justify="right", no_wrap=True)
+    has_description = width >= 84
+    if has_description:
+        table.add_column("DESCRIPTION", overflow="ellipsis")
+    for task in tasks:
+        state = text("paused", "yellow") if task["paused"] else text("active", "dim")
+        row = [text(task["name"]), state, text(task["maxAttempts"]), text(f"{task['timeoutSeconds']:g}s")]
+        if has_description:
+            row.append(text((task["description"] or "").split("\n")[0], "dim"))
+        table.add_row(*row)
+    return table
+
+
 def _progress(job: Job) -> Text:
     shown = status(job["status"])
     if job["status"] == "RUNNING" and job["progress"]:

@@ -62,3 +62,21 @@ async def test_queued(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     async with store.database.transaction() as transaction:
         await transaction.execute(f"UPDATE worker SET heartbeat_at='2020-01-01 00:00:00.000000' WHERE id={worker_id}")
     assert await sentence(store, ids[3]) == "No worker is alive to run it."
+
+
+async def test_paused_and_resumed(store: Store) -> None:
+    [parked] = await create(store, "t")
+    await know(store, "t")
+    await store.pause_task("t", paused=True)
+    assert await sentence(store, parked) == "The task 't' is paused."
+    assert await store.claim(ClaimRequest(1, "w", 1, 30.0)) == []
+    [waiting] = await create(store, "t")
+    for job_id in (parked, waiting):
+        assert await sentence(store, job_id) == "The task 't' is paused."
+    await store.register_worker("host", 1, 10)
+    await store.pause_task("t", paused=False)
+    assert await sentence(store, parked) == "The task 't' was resumed: its jobs are being put back into the queue."
+    assert await sentence(store, waiting) == "It is next, as soon as a slot is free."
+    await store.unpark()
+    assert await sentence(store, parked) == "It is next, as soon as a slot is free."
+    assert await sentence(store, waiting) == "1 job is ahead of it."

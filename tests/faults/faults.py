@@ -14,10 +14,12 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import aiohttp
 import pymysql
 from fleet import Fleet
 from grounds import Ground
 from history import fetch
+from load import Client
 from proxy import Proxy
 from watch import ERRORS, NOW, Watch, connect
 
@@ -60,6 +62,7 @@ class Scene:
         return self.chance.randrange(len(self.fleet.workers))
 
 
+PAUSED = ("work", "work in a thread", "break")
 Fault = Callable[[Scene], Awaitable[None]]
 
 
@@ -271,6 +274,31 @@ def _end_by_hand(scene: Scene) -> int:
     return ended
 
 
+async def pause_tasks(scene: Scene) -> None:
+    """F12: an operator pauses tasks and resumes them, and workers are killed meanwhile; in the end all are resumed."""
+    mutation = "mutation($name: String!) { %s(name: $name) { task { paused } } }"
+
+    async def change(mutation_name: str, name: str) -> None:
+        answer = await client.ask(mutation % mutation_name, name=name)
+        assert answer[mutation_name]["task"]["paused"] is (mutation_name == "pauseTask")
+
+    async def pause_and_resume() -> None:
+        while await scene.pause(scene.chance.uniform(0.1, 0.5)):
+            await change("pauseTask", name := scene.chance.choice(PAUSED))
+            scene.acts += 1
+            await scene.pause(scene.chance.uniform(0.2, 1.5))
+            if scene.chance.random() < 0.8:
+                await change("resumeTask", name)
+
+    async with aiohttp.ClientSession() as session:
+        client = Client(session, f"{scene.fleet.server.url}/graphql")
+        async with asyncio.TaskGroup() as both:
+            both.create_task(pause_and_resume())
+            both.create_task(kill_workers(scene))
+        for name in PAUSED:
+            await change("resumeTask", name)
+
+
 EXTRA_TASKS = {
     "F1 crash at points": Path(__file__).parent / "tasks_crashing.py",
     "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
@@ -290,8 +318,12 @@ FAULTS: dict[str, Fault] = {
     "F9 fill disk": fill_disk,
     "F10 roll workers": roll_workers,
     "F11 end jobs by hand": end_jobs_by_hand,
+    "F12 pause tasks": pause_tasks,
 }
 ON_SQLITE = frozenset(
-    {"F1 kill workers", "F2 freeze workers", "F9 fill disk", "F10 roll workers", "F11 end jobs by hand"}
+    {
+        *("F1 kill workers", "F2 freeze workers", "F9 fill disk", "F10 roll workers", "F11 end jobs by hand"),
+        "F12 pause tasks",
+    }
 )
 """It has no server to kill, no connections to cut, no locks of rows, and no clock but the machine's."""

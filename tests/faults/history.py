@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 KINDS = ("CREATED", "COMPLETED", "FAILED", "CANCELLED")
+STATUS = "CASE status WHEN 'PARKED' THEN 'QUEUED' ELSE status END"
+"""What clients are told: jobs of a paused task wait under another name in the table."""
 
 
 class Connection(Protocol):
@@ -98,7 +100,7 @@ def moment_of(value: Any) -> datetime | None:
 
 def read_jobs(connection: Connection, traces: Iterable[Trace]) -> dict[int, Job]:
     """All jobs with their events, deliveries and traces."""
-    columns = "id, status, attempt, max_attempts, idempotency_key, result, lease_until"
+    columns = f"id, {STATUS}, attempt, max_attempts, idempotency_key, result, lease_until"
     jobs = {row[0]: Job(*row[:6], moment_of(row[6])) for row in fetch(connection, f"SELECT {columns} FROM jobs")}
     strays: dict[int, Job] = defaultdict(lambda: Job(0, "MISSING", 0, 0, None, None, None))
     sql = "SELECT job_id, seq, from_status, to_status, attempt, at, error FROM job_event ORDER BY seq"

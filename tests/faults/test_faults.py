@@ -28,6 +28,7 @@ SHORT = (
     ("F9 fill disk", "sqlite"),
     ("F10 roll workers", "sqlite"),
     ("F11 end jobs by hand", "mariadb"),
+    ("F12 pause tasks", "mysql"),
 )
 Run = Callable[..., Outcome]
 

@@ -67,7 +67,7 @@ class Watch:
                 self._is_excused_now, self._excused_until = False, now + timedelta(seconds=EXCUSE_SECONDS)
             for each in overdue(self._connection, now, self._excused_until):
                 self.violations.setdefault(each.split(" at ")[0], each)
-            sql = "SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'RUNNING')"
+            sql = "SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'PARKED', 'RUNNING')"
             [(count,)] = fetch(self._connection, sql)
         except ERRORS:
             self.close()

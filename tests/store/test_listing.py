@@ -19,6 +19,7 @@ from engine.records import JobRecord
 from engine.states import Trigger
 from engine.store.database import to_text
 from engine.store.listing import JobFilter, JobQuery, OrderField, Page, encode_cursor, fingerprint, sort_key
+from engine.store.rows import stored_as
 from engine.store.store import Store
 from models.enums import JobPriority, JobStatus
 
@@ -31,7 +32,7 @@ Matches = Callable[[JobRecord], bool]
 
 
 async def various_jobs(store: Store, count: int = 90) -> list[JobRecord]:
-    """Jobs of all kinds, with ties and NULLs in what lists sort by."""
+    """Jobs of all kinds, with ties and NULLs in what lists sort by; of the QUEUED ones, some are parked."""
     pick = random.Random(7)
     created = await store.create_jobs(
         [
@@ -46,12 +47,13 @@ async def various_jobs(store: Store, count: int = 90) -> list[JobRecord]:
     async with store.database.transaction() as transaction:
         for index, each in enumerate(created):
             status = pick.choice(list(JobStatus))
+            stored = pick.choice(stored_as([status]))
             run_at = pick.choice([None, to_text(START + timedelta(minutes=pick.randrange(10)))])
             updated_at = to_text(START + timedelta(seconds=pick.randrange(20), microseconds=pick.randrange(3)))
             created_at = to_text(START + timedelta(seconds=index))
             await transaction.execute(
                 f"UPDATE jobs SET status=%s, run_at=%s, updated_at=%s, created_at=%s WHERE id={each.job.id}",
-                (status.value, run_at, updated_at, created_at),
+                (stored, run_at, updated_at, created_at),
             )
             await transaction.execute(
                 f"UPDATE job_tag SET run_at=%s, updated_at=%s WHERE job_id={each.job.id}", (run_at, updated_at)

@@ -26,7 +26,7 @@ from hypothesis.stateful import (
 from makers import ERROR, new_job
 
 from engine.errors import InvalidState, NotFound
-from engine.records import ClaimedJob, Finish
+from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.states import Trigger
 from engine.store.claims import ClaimRequest
 from engine.store.listing import JobFilter
@@ -74,6 +74,8 @@ class Jobs(RuleBasedStateMachine):
         self.jobs: dict[int, Model] = {}
         self.claims: list[ClaimedJob] = []
         self.lost: set[int | None] = set()
+        self.is_paused = False
+        self.wait(self.store.declare_tasks([TaskRecord("report", None, None, MAX_ATTEMPTS, 60.0)]))
 
     def wait(self, work: Any) -> Any:
         return self.runner.run(_awaited(work))
@@ -123,6 +125,14 @@ class Jobs(RuleBasedStateMachine):
         for model in answering:
             self._apply(model, _after(model.status, trigger) or S.PENDING, trigger)
 
+    @rule()
+    def pause_or_resume(self) -> None:
+        """Nothing becomes of any job, but that it is not claimed meanwhile."""
+        self.is_paused = not self.is_paused
+        self.wait(self.store.pause_task("report", paused=self.is_paused))
+        while self.wait(self.store.unpark()):
+            assert not self.is_paused
+
     @precondition(lambda self: len(self.jobs) >= FEW)
     @rule(data=st.data())
     def delete(self, data: st.DataObject) -> None:
@@ -145,6 +155,8 @@ class Jobs(RuleBasedStateMachine):
 
     def claim(self, *, limit: int, is_lost: bool) -> None:
         due = [job_id for job_id, model in self.jobs.items() if model.status is S.QUEUED]
+        if self.is_paused:
+            due = []
         due.sort(key=lambda job_id: (self.jobs[job_id].priority, job_id))
         claimed = self.wait(self.store.claim(ClaimRequest(1, "w", limit, -1.0 if is_lost else 3600.0)))
         assert [job.id for job in claimed] == due[:limit]
@@ -190,7 +202,7 @@ class Jobs(RuleBasedStateMachine):
             else:
                 model.become(S.QUEUED if model.attempt < MAX_ATTEMPTS else S.FAILED)
 
-    @precondition(lambda self: any(model.status is S.RUNNING for model in self.jobs.values()))
+    @precondition(lambda self: not self.is_paused and any(model.status is S.RUNNING for model in self.jobs.values()))
     @rule(data=st.data())
     def come_back(self, data: st.DataObject) -> None:
         """Its worker puts a job back, and another one claims it: the first claim is a stale one now."""

@@ -9,6 +9,7 @@ import pytest
 from databases import OpenStore
 from makers import assert_history_is_sound, claim, create, fetch_job, job_in
 
+from engine.records import TaskRecord
 from engine.store.mysql import MySQLTransaction
 from engine.store.store import Store
 from engine.store.throughput import Stretch, Tally
@@ -57,6 +58,26 @@ async def test_two_who_claim(store: Store, other: Store, between: Between) -> No
     assert (won, rest) == (jobs[:2], jobs[2:])
     assert [(await fetch_job(store, job_id)).attempt for job_id in jobs] == [1, 1, 1]
     await assert_history_is_sound(store, jobs)
+
+
+async def test_two_who_park(store: Store, other: Store, between: Between) -> None:
+    await store.declare_tasks([TaskRecord("slow", None, None, 3, 60.0)])
+    slow = [(await create(store, "slow", run=True)).id for _ in range(3)]
+    job = await create(store, run=True)
+    await store.pause_task("slow", paused=True)
+    won: list[int] = []
+
+    async def claim_too() -> None:
+        won.extend(each.id for each in await claim(other))
+
+    between.act = claim_too
+    assert await claim(store) == []
+    assert won == [job.id]
+    await store.pause_task("slow", paused=False)
+    between.act = other.unpark
+    assert await store.unpark() == 0
+    assert [each.id for each in await claim(store, 5)] == slow
+    await assert_history_is_sound(store, slow)
 
 
 async def test_two_who_promote(store: Store, other: Store, between: Between) -> None:

@@ -67,13 +67,23 @@ export const OVERVIEW = `query DashboardOverview {
   jobStats { total byStatus { status count } completedLastMinute failedLastMinute oldestQueuedSeconds }
   workers { id host pid slots running startedAt heartbeatAt }
   schedules { id name taskName cron timezone paused nextRunAt }
-  tasks { name paused }
+  tasks { name description paused }
   failures: jobs(status: [FAILED], orderBy: { field: UPDATED_AT, direction: DESC }, first: 6) { nodes { ${ROW} } }
 }`;
 
 export const THROUGHPUT = `query DashboardThroughput($period: ThroughputPeriod!) {
   throughput(period: $period) { stepSeconds points { at created completed failed cancelled } }
 }`;
+
+/** How many jobs of each of so many tasks wait. */
+export const waitingOf = (tasks: number) => {
+  const numbers = [...Array(tasks).keys()];
+  const counts = numbers.map((at) => `of${at}: jobs(status: [QUEUED] taskName: $name${at} first: 1) { totalCount(atMost: 10000) }`);
+  return `query DashboardWaiting(${numbers.map((at) => `$name${at}: String`).join(' ')}) { ${counts.join(' ')} }`;
+};
+
+export const PAUSE_TASK = `mutation PauseTask($name: String!) { pauseTask(name: $name) { task { name paused } } }`;
+export const RESUME_TASK = `mutation ResumeTask($name: String!) { resumeTask(name: $name) { task { name paused } } }`;
 
 export const TASKS = `query DashboardTasks {
   tasks { name description payloadSchema maxAttempts timeoutSeconds paused }

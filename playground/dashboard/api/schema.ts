@@ -342,6 +342,10 @@ export type Mutation = {
   redeliverWebhook: WebhookDeliveryPayload;
   /** Every delivery that matches is sent again, but for those of endpoints that are disabled or deleted. */
   redeliverWebhooks: BulkDeliveriesPayload;
+  /** No job of this task is claimed until resumeTask. Those that run go on. */
+  pauseTask: TaskPayload;
+  /** Its jobs are claimed again, by priority and age. */
+  resumeTask: TaskPayload;
 };
 
 
@@ -469,6 +473,16 @@ export type MutationRedeliverWebhookArgs = {
 export type MutationRedeliverWebhooksArgs = {
   filter: WebhookDeliveryFilter;
   dryRun?: Scalars['Boolean']['input'];
+};
+
+
+export type MutationPauseTaskArgs = {
+  name: Scalars['String']['input'];
+};
+
+
+export type MutationResumeTaskArgs = {
+  name: Scalars['String']['input'];
 };
 
 /** PRIORITY DESC is HIGH first. */
@@ -644,6 +658,10 @@ export type Task = {
   rateLimit: Maybe<Scalars['String']['output']>;
   /** Paused tasks are not claimed; their jobs stay QUEUED. */
   paused: Scalars['Boolean']['output'];
+};
+
+export type TaskPayload = {
+  task: Task;
 };
 
 export type TestWebhookEndpointPayload = {

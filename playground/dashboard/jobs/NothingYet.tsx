@@ -30,7 +30,7 @@ export function NothingYet() {
         why={readOnly ? 'Your key may only read' : null}
         onClick={() =>
           request(CREATE_JOBS, { inputs: SAMPLES }).then(
-            () => refresh(['jobs'], 0),
+            () => ['jobs', 'overview'].forEach((key) => refresh([key], 0)),
             (error: Error) => say(error.message, true),
           )
         }

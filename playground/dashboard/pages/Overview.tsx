@@ -7,10 +7,14 @@ import { request } from '../api/client';
 import { live } from '../api/live';
 import { OVERVIEW } from '../api/operations';
 import { type Endpoint, type JobRow, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
+import { NothingYet } from '../jobs/NothingYet';
 import { duration, plural, word } from '../lib/format';
 import { useNow } from '../lib/now';
 import { useStore } from '../lib/store';
 import { Panel } from '../overview/Panel';
+import { type Pausable, PauseButton } from '../tasks/PauseButton';
+import { TaskList } from '../tasks/TaskList';
+import { useWaiting } from '../tasks/useWaiting';
 import { Age, Skeleton, Trouble } from '../ui/basics';
 import { LOOK } from '../ui/status';
 import { useEndpoints } from '../webhooks/useEndpoints';
@@ -20,7 +24,7 @@ interface Answer {
   jobStats: Stats;
   workers: Worker[];
   schedules: Schedule[];
-  tasks: { name: string; paused: boolean }[];
+  tasks: (Pausable & { description: string | null })[];
   failures: { nodes: JobRow[] };
 }
 
@@ -46,6 +50,7 @@ interface Worry {
   text: string;
   to?: 'QUEUED' | 'FAILED';
   endpoint?: string;
+  task?: Pausable;
 }
 
 /** Receivers that fail or were switched off; only admins may know of them. */
@@ -58,7 +63,7 @@ function failingEndpoints(endpoints: Endpoint[], now: number): Worry[] {
   });
 }
 
-function attention({ jobStats, workers, tasks, failures }: Answer, now: number): Worry[] {
+function attention({ jobStats, workers, tasks, failures }: Answer, waiting: Map<string, string>, now: number): Worry[] {
   const found: Worry[] = [];
   const alive = workers.filter((each) => now - Date.parse(each.heartbeatAt) < SILENT_MS);
   const queued = jobStats.byStatus.find((each) => each.status === 'QUEUED')?.count ?? 0;
@@ -71,7 +76,8 @@ function attention({ jobStats, workers, tasks, failures }: Answer, now: number):
     const names = [...new Set(failures.nodes.filter((each) => now - Date.parse(each.updatedAt) < 90_000).map((each) => each.taskName))];
     found.push({ text: `${plural(jobStats.failedLastMinute, 'job')} failed in the last minute${names.length ? `: ${names.slice(0, 3).join(', ')}` : ''}.`, to: 'FAILED' });
   }
-  for (const each of tasks) if (each.paused) found.push({ text: `The task ${each.name} is paused: its jobs stay queued.`, to: 'QUEUED' });
+  for (const each of tasks)
+    if (each.paused) found.push({ text: `The task ${each.name} is paused${waiting.has(each.name) ? `: ${waiting.get(each.name)}` : ''}.`, to: 'QUEUED', task: each });
   return found;
 }
 
@@ -84,9 +90,10 @@ export function Overview() {
     refetchInterval: paused ? false : 5000,
   });
   const { data: endpoints } = useEndpoints();
+  const waiting = useWaiting(data?.tasks ?? []);
   if (!data) return error ? <Trouble error={error} dataFrom={0} retry={() => refetch()} /> : <Skeleton rows={8} />;
   const counts = new Map(data.jobStats.byStatus.map((each) => [each.status, each.count]));
-  const problems = [...attention(data, now), ...failingEndpoints(endpoints ?? [], now)];
+  const problems = [...attention(data, waiting, now), ...failingEndpoints(endpoints ?? [], now)];
   const next = data.schedules
     .filter((each) => !each.paused && each.nextRunAt)
     .sort((one, other) => one.nextRunAt!.localeCompare(other.nextRunAt!))
@@ -112,6 +119,7 @@ export function Overview() {
           );
         })}
       </ul>
+      {data.jobStats.total === 0 && <div className="mb-4"><NothingYet /></div>}
       <p className="mb-4 text-soft" role="status" aria-live="off">
         In the last minute <b className="font-semibold text-completed tabular-nums">{data.jobStats.completedLastMinute.toLocaleString('en')} completed</b> and{' '}
         <b className={`font-semibold tabular-nums ${data.jobStats.failedLastMinute ? 'text-failed' : 'text-soft'}`}>{data.jobStats.failedLastMinute.toLocaleString('en')} failed</b>.
@@ -125,19 +133,24 @@ export function Overview() {
           ) : (
             <ul className="divide-y divide-line">
               {problems.map((each) => (
-                <li key={each.text} className="flex items-start gap-2 px-4 py-2.5">
-                  <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-queued" />
-                  <span className="min-w-0 grow wrap-anywhere">{each.text}</span>
-                  {each.to && (
-                    <Link to="/jobs" search={{ status: each.to }} className="text-accent underline">
-                      Show
-                    </Link>
-                  )}
-                  {each.endpoint && (
-                    <Link to="/webhooks" search={{ endpoint: each.endpoint }} className="text-accent underline">
-                      Show
-                    </Link>
-                  )}
+                <li key={each.task ? `task ${each.task.name}` : each.text} className="flex flex-wrap items-center gap-x-3 gap-y-1 px-4 py-2.5">
+                  <span className="flex min-w-0 grow basis-48 items-start gap-2">
+                    <TriangleAlert aria-hidden className="mt-0.5 size-4 shrink-0 text-queued" />
+                    <span className="min-w-0 wrap-anywhere">{each.text}</span>
+                  </span>
+                  <span className="ml-auto flex items-center gap-3">
+                    {each.to && (
+                      <Link to="/jobs" search={{ status: each.to, task: each.task?.name }} className="text-accent underline">
+                        Show
+                      </Link>
+                    )}
+                    {each.endpoint && (
+                      <Link to="/webhooks" search={{ endpoint: each.endpoint }} className="text-accent underline">
+                        Show
+                      </Link>
+                    )}
+                    {each.task && <PauseButton task={each.task} />}
+                  </span>
                 </li>
               ))}
             </ul>
@@ -230,6 +243,9 @@ export function Overview() {
               ))}
             </ul>
           )}
+        </Panel>
+        <Panel title="Tasks" wide>
+          {data.tasks.length === 0 ? <Nothing>No worker has declared a task yet.</Nothing> : <TaskList tasks={data.tasks} />}
         </Panel>
       </div>
     </>

@@ -1,0 +1,88 @@
+"""Jobs of paused tasks, out of the way of claims.
+
+Claims read the queue from its head. Were a million jobs of a paused task there, every claim would read past them all.
+So a claim that meets such a job *parks* it: it is stored as PARKED, which no claim reads, and is QUEUED to everyone
+outside the store (``rows.STATUSES``). To park is no change of status: there is no event, and ``updated_at`` stays. Once
+the task is resumed, its jobs go back into the queue in the order of claims, a few hundred in a transaction. So each job
+is touched twice, however often the queue is read meanwhile.
+
+Failure handling: the status and ``parked_task`` change in one statement, and the index on ``parked_task`` finds the
+jobs that are yet to go back. So whoever comes next goes on where a process was killed, and a job that is parked while
+its task is being resumed is found like the others. What another transaction holds is left for the next turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from engine.store.database import Database
+from engine.store.unit import Unit, id_list
+
+PARK_CHUNK = 500
+"""So many jobs at the head of the queue are looked at when nothing of what a claim met may be claimed."""
+UNPARK_CHUNK = 500
+IS_PAUSED = "jobs.task_name IN (SELECT name FROM task WHERE paused=1)"
+"""Whether a job's task is paused. The names are read once for a statement: to look each task up would cost four times
+as much. And no lock is taken on them: a locking SELECT locks the tables of the outermost query alone."""
+
+
+def resumed_tasks(database: Database) -> str:
+    """The statement that reads the names of tasks that are not paused, and of which jobs are parked: one look-up in an
+    index for each task. Of an EXISTS, MariaDB makes a join that walks the whole index."""
+    return (
+        f"SELECT name FROM task WHERE paused=0 AND (SELECT 1 FROM jobs{database.by_index('jobs_parked')} "
+        "WHERE jobs.parked_task=task.name LIMIT 1) IS NOT NULL ORDER BY name"
+    )
+
+
+class ParkingWrites:
+    """Takes jobs out of the queue and puts them back."""
+
+    def __init__(self, database: Database) -> None:
+        self._by_claim = f"jobs{database.by_index('jobs_claim')}"
+        self._by_id = f"jobs{database.by_index('PRIMARY')}"
+        self._by_parked = f"jobs{database.by_index('jobs_parked')}"
+        self._resumed_tasks = resumed_tasks(database)
+
+    async def park(self, unit: Unit, met: Collection[int], *, looks_ahead: bool) -> int:
+        """Park the jobs ``met`` by a claim, whose tasks are paused, and if it ``looks_ahead`` all such jobs at the head
+        of the queue; how many."""
+        transaction = unit.transaction
+        found = set(met)
+        if looks_ahead:
+            ahead = await transaction.fetch(
+                f"SELECT id, {IS_PAUSED} FROM {self._by_claim} WHERE status='QUEUED' "
+                f"ORDER BY priority, id LIMIT {PARK_CHUNK}"
+            )
+            found.update(job_id for job_id, is_paused in ahead if is_paused)
+        rows = await transaction.fetch(
+            f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found)}) AND status='QUEUED'{transaction.skip_locked}"
+        )
+        if not rows:
+            return 0
+        parked = await transaction.execute(
+            f"UPDATE {self._by_id} SET status='PARKED', parked_task=task_name "
+            f"WHERE id IN ({id_list(row[0] for row in rows)}) AND status='QUEUED'"
+        )
+        unit.parked += parked
+        return parked
+
+    async def unpark(self, unit: Unit, requests: Sequence[None]) -> list[int]:
+        """Put some jobs of each resumed task back into the queue, the first of them first; how many."""
+        transaction = unit.transaction
+        names = await transaction.fetch(self._resumed_tasks)
+        count = 0
+        for (name,) in names:
+            rows = await transaction.fetch(
+                f"SELECT id FROM {self._by_parked} WHERE parked_task=%s ORDER BY priority, id "
+                f"LIMIT {-(-UNPARK_CHUNK // len(names))}{transaction.skip_locked}",
+                [name],
+            )
+            if rows:
+                # A status that somebody set by hand stays; the job is not in the way of the others behind it.
+                count += await transaction.execute(
+                    f"UPDATE {self._by_id} SET status=CASE status WHEN 'PARKED' THEN 'QUEUED' ELSE status END, "
+                    f"parked_task=NULL WHERE id IN ({id_list(row[0] for row in rows)}) AND parked_task IS NOT NULL"
+                )
+        unit.became_queued += count
+        return [count] * len(requests)
