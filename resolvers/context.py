@@ -29,8 +29,8 @@ from engine.records import (
 from engine.schedules import Schedules
 from engine.store.joblogs import LogPage, LogQuery
 from engine.store.reads import Reads
-from engine.tasks import Tasks
 from engine.store.throughput import ThroughputStore
+from engine.tasks import Tasks
 from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog, deliveries_to
 from engine.webhook_trials import WebhookTrials
