@@ -119,7 +119,11 @@ export function Overview() {
           );
         })}
       </ul>
-      {data.jobStats.total === 0 && <div className="mb-4"><NothingYet /></div>}
+      {data.jobStats.total === 0 && (
+        <div className="card mb-4">
+          <NothingYet />
+        </div>
+      )}
       <p className="mb-4 text-soft" role="status" aria-live="off">
         In the last minute <b className="font-semibold text-completed tabular-nums">{data.jobStats.completedLastMinute.toLocaleString('en')} completed</b> and{' '}
         <b className={`font-semibold tabular-nums ${data.jobStats.failedLastMinute ? 'text-failed' : 'text-soft'}`}>{data.jobStats.failedLastMinute.toLocaleString('en')} failed</b>.
