@@ -97,6 +97,7 @@ async def test_the_life_of_an_endpoint(visitor: Visitor) -> None:
     await expect(endpoint(page, number)).to_contain_text("Healthy")
     await endpoint(page, number).get_by_role("button", name="Rotate secret").click()
     await dialog.get_by_role("button", name="Rotate secret").click()
+    await expect(dialog.get_by_role("button", name="I have kept it")).to_be_visible()
     await expect(dialog).to_contain_text("signs beside it for 24 hours")
     assert await page.get_by_test_id("secret").inner_text() != secret
     await page.keyboard.press("Escape")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,16 +24,22 @@ async def chatty(ctx: TaskContext) -> None:
 CREATE = 'mutation { createJob(input: {taskName: "Chatty", run: true}) { job { id } } }'
 
 
-async def test_a_long_log(browser: Browser, tmp_path: Path) -> None:
-    """All of it can be scrolled and searched, and only what is in view is in the page."""
+@pytest.fixture
+def chatty_server(tmp_path: Path) -> Iterator[ServerProcess]:
     tasks = tmp_path / "chatty.py"
     tasks.write_text(CHATTY)
     port = free_port()
     arguments = ["serve", "--port", str(port), "--grace", "1", "--tasks", str(tasks)]
-    server = ServerProcess(tmp_path / "server", arguments, like_make_run(port)).start()
+    process = ServerProcess(tmp_path / "server", arguments, like_make_run(port)).start()
+    yield process
+    process.check_its_end()
+
+
+async def test_a_long_log(browser: Browser, chatty_server: ServerProcess, tmp_path: Path) -> None:
+    """All of it can be scrolled and searched, and only what is in view is in the page."""
     context = await browser.new_context(viewport={"width": 1000, "height": 900})
-    visitor = Visitor(context, server.url)
-    job = (await ask(server.url, CREATE))["createJob"]["job"]["id"]
+    visitor = Visitor(context, chatty_server.url)
+    job = (await ask(chatty_server.url, CREATE))["createJob"]["job"]["id"]
     page = await visitor.open(f"/jobs/{job}")
     lines = page.get_by_role("log", name="Log lines")
     await expect(lines).to_contain_text("line 0")
@@ -52,4 +59,3 @@ async def test_a_long_log(browser: Browser, tmp_path: Path) -> None:
     await page.screenshot(path=tmp_path / "log.png")
     assert visitor.complaints == []
     await context.close()
-    server.check_its_end()
