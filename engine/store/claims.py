@@ -156,16 +156,13 @@ class WorkerWrites:
                 f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id "
                 f"LIMIT {limit}{transaction.skip_locked}",
             )
-            jobs: list[Sequence[Any]] = []
-            paused: list[int] = []
-            for row in map(unpack, rows):
-                if row[-1] in PAUSED:
-                    paused.append(int(row[0]))
-                else:
-                    jobs.append(row)
-            if paused:
-                await self._parking.park(unit, paused, looks_ahead=not jobs)
-            if jobs or not paused:
+            jobs = [unpack(row) for row in rows]
+            paused = [int(row[0]) for row in jobs if row[-1] in PAUSED]
+            if not paused:
+                return jobs
+            jobs = [row for row in jobs if row[-1] not in PAUSED]
+            await self._parking.park(unit, paused, looks_ahead=not jobs)
+            if jobs:
                 return jobs
         return []
 
