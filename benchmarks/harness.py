@@ -21,6 +21,7 @@ import aiohttp
 TABLES = (
     *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
     *("schedule_firing", "schedule", "worker", "task", "jobs"),
+    *("throughput_cursor", "throughput_minute", "throughput_removed"),
 )
 ROOT = Path(__file__).parents[1]
 
