@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
-from engine.store.parking import IS_PAUSED, ParkingWrites
+from engine.store.parking import PAUSED_TASKS, ParkingWrites
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -22,7 +22,7 @@ from models.enums import JobPriority, JobStatus
 PROMOTE_LIMIT = 500
 ROUNDS = 2
 """How often one claim reads the queue on when all that it met was parked."""
-PAUSED = (1, "1")
+TASK_NAME = CLAIM_COLUMNS.index("task_name")
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class WorkerWrites:
     def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
-        self._claim_columns = database.packed(CLAIM_COLUMNS, IS_PAUSED)
+        self._claim_columns = database.packed(CLAIM_COLUMNS, PAUSED_TASKS)
         self._parking = ParkingWrites(database)
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
@@ -134,7 +134,7 @@ class WorkerWrites:
                 tags,
                 fire_at,
                 traceparent,
-                _is_paused,
+                _paused_tasks,
             ) in jobs
         ]
         for job in claimed:
@@ -157,11 +157,14 @@ class WorkerWrites:
                 f"LIMIT {limit}{transaction.skip_locked}",
             )
             jobs = [unpack(row) for row in rows]
-            paused = [int(row[0]) for row in jobs if row[-1] in PAUSED]
-            if not paused:
+            if not jobs or int(jobs[0][-1]) == 0:
                 return jobs
-            jobs = [row for row in jobs if row[-1] not in PAUSED]
-            await self._parking.park(unit, paused, looks_ahead=not jobs)
+            paused = await self._parking.paused_tasks(unit)
+            in_the_way = [int(row[0]) for row in jobs if row[TASK_NAME] in paused]
+            if not in_the_way:
+                return jobs
+            jobs = [row for row in jobs if row[TASK_NAME] not in paused]
+            await self._parking.park(unit, in_the_way, looks_ahead=not jobs)
             if jobs:
                 return jobs
         return []

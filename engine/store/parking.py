@@ -22,8 +22,11 @@ PARK_CHUNK = 500
 """So many jobs at the head of the queue are looked at when nothing of what a claim met may be claimed."""
 UNPARK_CHUNK = 500
 IS_PAUSED = "jobs.task_name IN (SELECT name FROM task WHERE paused=1)"
-"""Whether a job's task is paused. The names are read once for a statement: to look each task up would cost four times
-as much. And no lock is taken on them: a locking SELECT locks the tables of the outermost query alone."""
+"""Whether a job's task is paused. No lock is taken on tasks: a locking SELECT locks the tables of the outermost query
+alone."""
+PAUSED_TASKS = "(SELECT COUNT(*) FROM task WHERE paused=1)"
+"""How many tasks are paused, which a server finds once for a statement: to ask for the task of each job would cost the
+claim a look-up a row."""
 
 
 def resumed_tasks(database: Database) -> str:
@@ -43,6 +46,10 @@ class ParkingWrites:
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_parked = f"jobs{database.by_index('jobs_parked')}"
         self._resumed_tasks = resumed_tasks(database)
+
+    async def paused_tasks(self, unit: Unit) -> frozenset[str]:
+        """The names of the tasks that are paused."""
+        return frozenset(row[0] for row in await unit.transaction.fetch("SELECT name FROM task WHERE paused=1"))
 
     async def park(self, unit: Unit, met: Collection[int], *, looks_ahead: bool) -> int:
         """Park the jobs ``met`` by a claim, whose tasks are paused, and if it ``looks_ahead`` all such jobs at the head
