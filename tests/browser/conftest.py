@@ -14,6 +14,8 @@ from playwright.async_api import Browser, async_playwright, expect
 from processes import ServerProcess, free_port, like_make_run
 from requirements import give_up
 
+from models.connection import DatabaseURL
+
 CHROMIUM_VARIABLE = "SIGNALBOX_TEST_CHROMIUM"
 SCREENSHOTS_VARIABLE = "SIGNALBOX_SCREENSHOTS"
 SECRET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
@@ -49,13 +51,21 @@ def server(tmp_path: Path) -> Iterator[ServerProcess]:
 
 
 @pytest.fixture
-def any_server(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[ServerProcess]:
-    """The same on SQLite, or on an empty database of MySQL for tests that ask for ``ON_BOTH``."""
+def database(request: pytest.FixtureRequest) -> dict[str, str]:
+    """Settings of a server on SQLite, or on an empty database of MySQL for tests that ask for ``ON_BOTH``."""
+    if getattr(request, "param", "sqlite") == "sqlite":
+        return {}
+    mysql = request.getfixturevalue("servers").get("mysql")
+    url = mysql.empty()
+    mysql.execute(f"ALTER TABLE {DatabaseURL.parse(url).database}.jobs AUTO_INCREMENT = 1")
+    return {"DATABASE_URL": url, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
+
+
+@pytest.fixture
+def any_server(database: dict[str, str], tmp_path: Path) -> Iterator[ServerProcess]:
+    """The same on the test's database."""
     port = free_port()
-    settings = like_make_run(port)
-    if getattr(request, "param", "sqlite") == "mysql":
-        database = request.getfixturevalue("servers").get("mysql").empty()
-        settings |= {"DATABASE_URL": database, "SIGNALBOX_SECRET_KEY": SECRET_KEY}
+    settings = like_make_run(port) | database
     process = ServerProcess(tmp_path / "server", ["serve", "--port", str(port), "--grace", "1"], settings).start()
     yield process
     process.check_its_end()

@@ -12,7 +12,7 @@ from playwright.async_api import BrowserContext, Locator, Page
 from requirements import give_up
 
 ON_BOTH = pytest.mark.parametrize(
-    "any_server",
+    "database",
     [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mysql")],
     indirect=True,
 )

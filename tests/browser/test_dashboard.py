@@ -300,9 +300,15 @@ async def test_a_running_job_is_followed(visitor: Visitor) -> None:
     await expect(page.get_by_test_id("result")).to_contain_text('"simulated":true')
 
 
-async def test_behind_a_path_prefix(browser: Browser, tmp_path: Path) -> None:
+@ON_BOTH
+async def test_behind_a_path_prefix(browser: Browser, database: dict[str, str], tmp_path: Path) -> None:
     """Every page, the API and the socket, through a proxy that takes the prefix away."""
-    settings = {**like_make_run(0), "SIGNALBOX_ROOT_PATH": "/scheduler", "WEBHOOK_URL": "http://127.0.0.1:9/"}
+    settings = {
+        **like_make_run(0),
+        "SIGNALBOX_ROOT_PATH": "/scheduler",
+        "WEBHOOK_URL": "http://127.0.0.1:9/",
+        **database,
+    }
     server = ServerProcess(tmp_path / "server", ["serve", "--port", "0"], settings).start()
     context = await browser.new_context()
     async with Proxy(server.url, "/scheduler") as proxy:

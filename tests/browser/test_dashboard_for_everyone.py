@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import pytest
-from dashboard import Visitor, ask, create, need_axe, row, violations
+from dashboard import ON_BOTH, Visitor, ask, create, need_axe, row, violations
 from playwright.async_api import Browser, Page, expect
 from processes import ServerProcess
 
@@ -61,14 +61,15 @@ async def is_drawn(page: Page) -> None:
     await page.wait_for_timeout(600)  # what connecting asks for again, and counts: pictures want them settled
 
 
+@ON_BOTH
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 async def test_axe_finds_nothing(
-    browser: Browser, server: ServerProcess, pytestconfig: pytest.Config, scheme: Scheme
+    browser: Browser, any_server: ServerProcess, pytestconfig: pytest.Config, scheme: Scheme
 ) -> None:
     need_axe(pytestconfig)
-    await furnish(server.url)
+    await furnish(any_server.url)
     context = await browser.new_context(color_scheme=scheme, bypass_csp=True, reduced_motion="reduce")
-    visitor = Visitor(context, server.url)
+    visitor = Visitor(context, any_server.url)
     found: list[str] = []
     for name, path in PAGES.items():
         page = await visitor.open(path)
@@ -88,11 +89,12 @@ async def test_axe_finds_nothing(
     assert found == []
 
 
-async def test_nothing_scrolls_sideways_at_320(browser: Browser, server: ServerProcess) -> None:
-    await furnish(server.url)
-    await create(server.url, {"taskName": "n" * 255, "payload": {"text": "y" * 5000}, "tags": ["t" * 60]})
+@ON_BOTH
+async def test_nothing_scrolls_sideways_at_320(browser: Browser, any_server: ServerProcess) -> None:
+    await furnish(any_server.url)
+    await create(any_server.url, {"taskName": "n" * 255, "payload": {"text": "y" * 5000}, "tags": ["t" * 60]})
     context = await browser.new_context(viewport={"width": 320, "height": 700})
-    visitor = Visitor(context, server.url)
+    visitor = Visitor(context, any_server.url)
     for path in PAGES.values():
         page = await visitor.open(path)
         await is_drawn(page)
@@ -101,11 +103,11 @@ async def test_nothing_scrolls_sideways_at_320(browser: Browser, server: ServerP
     await context.close()
 
 
-async def test_a_viewer_only_reads(browser: Browser, tmp_path: Path) -> None:
+@ON_BOTH
+async def test_a_viewer_only_reads(browser: Browser, database: dict[str, str], tmp_path: Path) -> None:
     keys = f"eye:viewer:{VIEWER},hand:operator:{OPERATOR}"
-    server = ServerProcess(
-        tmp_path / "keys", ["serve", "--port", "0"], {"SIGNALBOX_API_KEYS": keys, "SIGNALBOX_UNKNOWN_TASK": "simulate"}
-    ).start()
+    settings = {"SIGNALBOX_API_KEYS": keys, "SIGNALBOX_UNKNOWN_TASK": "simulate", **database}
+    server = ServerProcess(tmp_path / "keys", ["serve", "--port", "0"], settings).start()
     context = await browser.new_context()
     page = await Visitor(context, server.url).open("/jobs")
     await page.get_by_label("API key").fill("wrong-key-0123456789")

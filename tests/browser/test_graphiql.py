@@ -8,7 +8,7 @@ from urllib.parse import urlencode, urlsplit
 
 import aiohttp
 import pytest
-from dashboard import ask
+from dashboard import ON_BOTH, ask
 from eventually import eventually
 from playwright.async_api import Browser, BrowserContext, Page, expect
 from processes import ServerProcess
@@ -64,9 +64,10 @@ async def result_of(page: Page, *texts: str) -> None:
     await eventually(holds, timeout_seconds=15.0, message=f"the answer does not hold {texts}")
 
 
-async def test_the_example(browser: Browser, server: ServerProcess, screenshots: Path) -> None:
+@ON_BOTH
+async def test_the_example(browser: Browser, any_server: ServerProcess, screenshots: Path) -> None:
     context = await browser.new_context(viewport={"width": 1360, "height": 820})
-    visit = Visit(context, server.url)
+    visit = Visit(context, any_server.url)
     watching, working = await visit.open(), await visit.open()
     assert [await each.inner_text() for each in await working.get_by_role("tab").all()] == [
         *("CreateJob", "RunJob", "Watch", "Jobs")
@@ -91,12 +92,12 @@ async def test_the_example(browser: Browser, server: ServerProcess, screenshots:
     await execute(working, "Jobs")
     await result_of(working, '"totalCount": 1', '"status": "COMPLETED"')
 
-    async with aiohttp.ClientSession() as session, session.get(f"{server.url}/webhook-test") as response:
+    async with aiohttp.ClientSession() as session, session.get(f"{any_server.url}/webhook-test") as response:
         [webhook] = (await response.json())["received"]
     assert list(webhook["body"]) == ["jobId", "taskName", "priority", "payload", "completedAt"]
     assert (webhook["body"]["priority"], webhook["body"]["payload"]) == ("High", {"email": "example@test.com"})
     assert {urlsplit(url).netloc for url in visit.requested if not url.startswith(("data:", "blob:"))} == {
-        urlsplit(server.url).netloc
+        urlsplit(any_server.url).netloc
     }
     assert visit.complaints == []
     await context.close()
@@ -136,15 +137,16 @@ async def test_behind_a_path_prefix(browser: Browser, tmp_path: Path) -> None:
     server.check_its_end()
 
 
+@ON_BOTH
 @pytest.mark.parametrize("has_been_here", [False, True])
-async def test_the_add_form_opens_in_it(browser: Browser, server: ServerProcess, has_been_here: bool) -> None:
+async def test_the_add_form_opens_in_it(browser: Browser, any_server: ServerProcess, has_been_here: bool) -> None:
     """What the form would send, as it was typed, in a tab of its own; the others are still there."""
     context = await browser.new_context(viewport={"width": 1360, "height": 820})
-    visit = Visit(context, server.url)
+    visit = Visit(context, any_server.url)
     if has_been_here:
         await (await visit.open()).close()
     form = await visit.watched()
-    await form.goto(f"{server.url}/jobs")
+    await form.goto(f"{any_server.url}/jobs")
     await form.get_by_role("button", name="New job").first.click()
     dialog = form.get_by_role("dialog")
     await dialog.get_by_label("Task", exact=True).fill("It's & 100 % #1")
@@ -155,11 +157,11 @@ async def test_the_add_form_opens_in_it(browser: Browser, server: ServerProcess,
     await is_drawn(page)
     titles = [await each.inner_text() for each in await page.get_by_role("tab").all()]
     assert sorted(titles) == ["CreateJob", "CreateJob", "Jobs", "RunJob", "Watch"]
-    assert page.url == f"{server.url}/graphql"
+    assert page.url == f"{any_server.url}/graphql"
     await page.get_by_role("button", name=EXECUTE).click()
     await result_of(page, '"id": "1"', '"status": "QUEUED"')
     made = "{ job(id: 1) { taskName payloadText } }"
-    job = (await ask(server.url, made))["job"]
+    job = (await ask(any_server.url, made))["job"]
     assert job["taskName"] == "It's & 100 % #1"
     assert "".join(job["payloadText"].split()) == '{"n":9007199254740993,"plus":"a+b"}'
     assert visit.complaints == []
@@ -181,20 +183,21 @@ async def test_the_explorer_builds_an_operation(browser: Browser, server: Server
     await context.close()
 
 
-async def test_large_integers_stay_exact(browser: Browser, server: ServerProcess) -> None:
+@ON_BOTH
+async def test_large_integers_stay_exact(browser: Browser, any_server: ServerProcess) -> None:
     """In variables, in answers, and in what arrives over the websocket."""
     context = await browser.new_context(viewport={"width": 1360, "height": 820})
-    visit = Visit(context, server.url)
+    visit = Visit(context, any_server.url)
     watching = await visit.watched()
     watch = "subscription Live { jobStatusChanged { to job { payload } } }"
-    await watching.goto(f"{server.url}/graphql#{urlencode({'query': watch})}")
+    await watching.goto(f"{any_server.url}/graphql#{urlencode({'query': watch})}")
     await expect(watching.get_by_role("region", name=EDITOR)).to_contain_text("Live")
     await watching.get_by_role("button", name=EXECUTE).click()
     await expect(watching.get_by_role("button", name=re.compile("Stop query"))).to_be_visible()
     making = await visit.watched()
     make = 'mutation Make($p: JSON!) { createJob(input: {taskName: "T", payload: $p}) { job { payload } } }'
     variables = '{"p": {"n": 9007199254740993, "many": [1.0, 12345678901234567890]}}'
-    await making.goto(f"{server.url}/graphql#{urlencode({'query': make, 'variables': variables})}")
+    await making.goto(f"{any_server.url}/graphql#{urlencode({'query': make, 'variables': variables})}")
     await expect(making.get_by_role("region", name=EDITOR)).to_contain_text("Make")
     await making.get_by_role("button", name=EXECUTE).click()
     for page in (making, watching):
