@@ -104,9 +104,9 @@ async def with_objects(guarded: ServerProcess, session: aiohttp.ClientSession) -
 
 
 def everything(server: ServerProcess) -> list[str]:
-    """The whole database."""
+    """The whole database, but for what a loop counts by itself."""
     with contextlib.closing(sqlite3.connect(server.folder / "signalbox.db")) as database:
-        return list(database.iterdump())
+        return [statement for statement in database.iterdump() if '"throughput_' not in statement]
 
 
 @pytest.mark.parametrize("caller", CALLERS)

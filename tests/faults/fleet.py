@@ -137,4 +137,11 @@ class Fleet:
         found = await asyncio.gather(*ends, return_exceptions=True)
         for number, process in enumerate(all_of_them):
             (self.folder / f"log-{number}").write_text(process.log)
-        return [str(each)[-4000:] for each in found if each is not None]
+        return [in_brief(str(each)) for each in found if each is not None]
+
+
+def in_brief(text: str) -> str:
+    """The beginning of what is wrong with a process, its first traceback, and the end of its log."""
+    at = text.find("Traceback")
+    trace = "" if at < 0 else f"\n[...]\n{text[max(0, at - 500) : at + 3500]}"
+    return f"{text[:300]}{trace}\n[...]\n{text[-2000:]}"
