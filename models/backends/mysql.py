@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any
@@ -19,6 +21,7 @@ from pymysql import err
 from pymysql.constants import FIELD_TYPE
 from pymysql.converters import decoders
 from tortoise.backends.mysql.client import MySQLClient
+from tortoise.exceptions import DBConnectionError
 
 from models.connection import STATEMENT_SLOTS
 
@@ -51,6 +54,22 @@ def _was_hung_up_on(connection: aiomysql.Connection) -> bool:
     return bool(reader is None or reader.at_eof() or reader._buffer)
 
 
+@contextmanager
+def _hung_up_at_once() -> Iterator[None]:
+    """A server that goes away may close a connection as soon as it is open. aiomysql, which wants to set an option of
+    its socket then, has no error of the database for that.
+
+    Raises:
+        DBConnectionError: this is what happened.
+    """
+    try:
+        yield
+    except RuntimeError as error:
+        if "socket instance" not in str(error):
+            raise
+        raise DBConnectionError("The server closed a connection as soon as it was open.") from error
+
+
 class GuardedConnection:
     """``async with`` it to hold one pooled connection."""
 
@@ -61,6 +80,10 @@ class GuardedConnection:
         self._connection: aiomysql.Connection | None = None
 
     async def __aenter__(self) -> aiomysql.Connection:
+        with _hung_up_at_once():
+            return await self._acquire()
+
+    async def _acquire(self) -> aiomysql.Connection:
         async with asyncio.timeout(ACQUIRE_TIMEOUT_SECONDS):
             await self._client.ensure_pool()  # before a slot is taken: it needs one itself
         slots = self._client.slots

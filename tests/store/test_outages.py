@@ -10,6 +10,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import aiomysql
 import pymysql
 import pytest
 from databases import OpenStore
@@ -250,6 +251,23 @@ async def test_what_is_locked_by_a_process_that_fell_silent_is_rescued(
             assert await store.rescue() == []
             await eventually(store.rescue, timeout_seconds=10)
     assert (await fetch_job(store, job.id)).status is JobStatus.QUEUED
+
+
+@on_servers
+async def test_connections_that_are_closed_as_soon_as_they_are_open(
+    open_store: OpenStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A server that is being killed does that; uvloop's transport has no socket any more then."""
+    store = await open_store()
+
+    def find_no_socket(_connection: aiomysql.Connection) -> None:
+        raise RuntimeError("Transport does not expose socket instance")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(aiomysql.Connection, "_set_keep_alive", find_no_socket)
+        with pytest.raises(Unavailable):
+            await store.database.now()
+    await store.database.now()
 
 
 @on_servers
