@@ -128,7 +128,7 @@ class Documents:
             else:
                 rules = _RULES if self._introspection else _CLOSED_RULES
                 found = validate(self._schema, document.ast, rules, hide_suggestions=not self._introspection)
-                document.errors = tuple(found)
+                document.errors = tuple(without_frames(error) for error in found)
         return document.errors or ()
 
     def _keep(self, document: Document) -> None:
@@ -137,3 +137,14 @@ class Documents:
         while self._characters > self._max_characters:
             text, _ = self._kept.popitem(last=False)
             self._characters -= len(text)
+
+
+def without_frames(error: GraphQLError) -> GraphQLError:
+    """The same error, to be kept with its document, and not with all that was on the stack when a scalar refused a
+    literal: the visitors of the validation, and the request that it was done for."""
+    found: list[BaseException] = [error]
+    for each in found:
+        each.__traceback__ = None
+        links = (each.__cause__, each.__context__, getattr(each, "original_error", None))
+        found += [link for link in links if link is not None and link not in found]
+    return error

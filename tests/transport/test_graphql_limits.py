@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
+import weakref
 from collections.abc import Awaitable
 from typing import Any
 
@@ -217,3 +219,31 @@ async def test_what_is_prepared_counts_as_time_and_only_for_what_is_executed() -
         assert (await run("query Wrong { nothing }", "Wrong")).code == "BAD_USER_INPUT"
         assert (await run("{ __typename }")).has_data
     assert done == ["Slow", "Quick"]
+
+
+class Something:
+    """What a caller has on its stack."""
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        'mutation { createJob(input: {taskName: "x", runAt: "never"}) { job { id } } }',
+        "{ jobs(first: 99999999999) { nodes { id } } }",
+        "{ job(id: 1) { nothing } }",
+        nested_fragments(14),
+    ],
+)
+def test_what_is_kept_of_a_refused_document_keeps_nothing_of_its_request(query: str) -> None:
+    """A scalar refuses a literal by raising, and the error's traceback has every frame up to the server's loop."""
+    documents = Documents(PRODUCT._schema)
+
+    def ask() -> weakref.ref[Something]:
+        something = Something()
+        assert documents.validate(documents.parse(query))
+        return weakref.ref(something)
+
+    left = ask()
+    gc.collect()
+    assert left() is None
+    assert documents.parse(query).errors
