@@ -36,7 +36,7 @@ class ThroughputCounter(Service):
 
     async def run_once(self) -> float | None:
         stretch = await self._counts.stretch(LIMIT)
-        self._ends.append((self.clock.monotonic(), stretch.last))
+        self._note_end(stretch.last)
         until = stretch.until
         if until == stretch.after:
             return None
@@ -62,10 +62,16 @@ class ThroughputCounter(Service):
                 return hole.first - 1
         return until
 
+    def _note_end(self, last: int) -> None:
+        """Remember where the log ends now, and forget what was seen before the newest end that is old enough."""
+        self._ends.append((self.clock.monotonic(), last))
+        while len(self._ends) > 1 and self._ends[1][0] <= self._then():
+            self._ends.popleft()
+
     def _seen_a_while_ago(self) -> int:
         """Where the log was seen to end as long ago as a number may be taken before its row is locked."""
-        then = self.clock.monotonic() - self._grace_seconds
-        while len(self._ends) > 1 and self._ends[1][0] <= then:
-            self._ends.popleft()
         seen_at, last = self._ends[0]
-        return last if seen_at <= then else 0
+        return last if seen_at <= self._then() else 0
+
+    def _then(self) -> float:
+        return self.clock.monotonic() - self._grace_seconds

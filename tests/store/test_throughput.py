@@ -189,6 +189,16 @@ async def read_stretch(store: Store) -> tuple[Stretch, int, Tally]:
     return stretch, stretch.until, await store.throughput.tally(stretch.after, stretch.until)
 
 
+async def test_a_counter_that_turns_for_long_remembers_no_more(
+    store: Store, counter: ThroughputCounter, clock: FakeClock
+) -> None:
+    for _ in range(50):
+        await create(store)
+        await counter.run_once()
+        clock.pass_by(counter.interval_seconds)
+    assert len(counter._ends) <= 2
+
+
 async def test_of_two_with_the_same_beginning_one_wins(
     store: Store, counter: ThroughputCounter, clock: FakeClock
 ) -> None:
