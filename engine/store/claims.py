@@ -164,7 +164,7 @@ class WorkerWrites:
             if not in_the_way:
                 return jobs
             jobs = [row for row in jobs if row[TASK_NAME] not in paused]
-            await self._parking.park(unit, in_the_way, looks_ahead=not jobs)
+            await self._parking.park(unit, in_the_way, and_of=() if jobs else paused)
             if jobs:
                 return jobs
         return []

@@ -21,12 +21,9 @@ from engine.store.unit import Unit, id_list
 PARK_CHUNK = 500
 """So many jobs at the head of the queue are looked at when nothing of what a claim met may be claimed."""
 UNPARK_CHUNK = 500
-IS_PAUSED = "jobs.task_name IN (SELECT name FROM task WHERE paused=1)"
-"""Whether a job's task is paused. No lock is taken on tasks: a locking SELECT locks the tables of the outermost query
-alone."""
 PAUSED_TASKS = "(SELECT COUNT(*) FROM task WHERE paused=1)"
 """How many tasks are paused, which a server finds once for a statement: to ask for the task of each job would cost the
-claim a look-up a row."""
+claim a look-up a row. No lock is taken on tasks: a locking SELECT locks the tables of the outermost query alone."""
 
 
 def resumed_tasks(database: Database) -> str:
@@ -51,17 +48,17 @@ class ParkingWrites:
         """The names of the tasks that are paused."""
         return frozenset(row[0] for row in await unit.transaction.fetch("SELECT name FROM task WHERE paused=1"))
 
-    async def park(self, unit: Unit, met: Collection[int], *, looks_ahead: bool) -> int:
-        """Park the jobs ``met`` by a claim, whose tasks are paused, and if it ``looks_ahead`` all such jobs at the head
-        of the queue; how many."""
+    async def park(self, unit: Unit, met: Collection[int], *, and_of: Collection[str] = ()) -> int:
+        """Park the jobs ``met`` by a claim, whose tasks are paused, and the jobs of the tasks ``and_of`` at the head of
+        the queue; how many."""
         transaction = unit.transaction
         found = set(met)
-        if looks_ahead:
+        if and_of:
             ahead = await transaction.fetch(
-                f"SELECT id, {IS_PAUSED} FROM {self._by_claim} WHERE status='QUEUED' "
+                f"SELECT id, task_name FROM {self._by_claim} WHERE status='QUEUED' "
                 f"ORDER BY priority, id LIMIT {PARK_CHUNK}"
             )
-            found.update(job_id for job_id, is_paused in ahead if is_paused)
+            found.update(job_id for job_id, task_name in ahead if task_name in and_of)
         rows = await transaction.fetch(
             f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found)}) AND status='QUEUED'{transaction.skip_locked}"
         )

@@ -248,7 +248,7 @@ async def test_a_job_that_is_parked_while_its_task_is_resumed_is_not_forgotten(s
     [job_id] = await queue(store, "slow", 1)
     async with store.database.transaction() as transaction:
         unit = Unit(transaction)
-        assert await store._parking.park(unit, [job_id], looks_ahead=False) == 1
+        assert await store._parking.park(unit, [job_id]) == 1
         assert unit.parked == 1
     assert await put_back(store) == 1
     assert await claim_ids(store, 1) == [job_id]
