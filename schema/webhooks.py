@@ -87,16 +87,16 @@ class WebhookDelivery:
 
 @strawberry.type
 class WebhookDeliveryConnection:
-    @strawberry.field
-    async def nodes(self, info: Info) -> list[WebhookDelivery]:
-        if not _are_asked_for("job", info.selected_fields[0].selections):
-            return list(self.deliveries)
-        # A job may be deleted between the two reads, and its deliveries with it: one is no reason to have none.
-        return list(await info.context.loaders.with_jobs(self.deliveries))
-
     page_info: PageInfo
     deliveries: strawberry.Private[Sequence[WebhookDelivery]]
     count: strawberry.Private[Callable[[int | None], Awaitable[int]]]
+
+    @strawberry.field
+    async def nodes(self, info: Info) -> list[WebhookDelivery]:
+        if not any(_are_asked_for("job", each.selections) for each in info.selected_fields):
+            return list(self.deliveries)
+        # A job may be deleted between the two reads, and its deliveries with it: one is no reason to have none.
+        return list(await info.context.loaders.with_jobs(self.deliveries))
 
     @strawberry.field(description="Counted only when asked for; counting stops at atMost.")
     async def total_count(self, at_most: int | None = None) -> int:

@@ -378,6 +378,10 @@ async def test_a_job_that_is_deleted_between_two_reads(launch: Launch, api_of: A
     asked = of_endpoints % "nodes { ... on WebhookDelivery { id job { id } } }"
     [endpoint] = (await api.data(asked))["webhookEndpoints"]
     assert [each["job"]["id"] for each in endpoint["deliveries"]["nodes"]] == [kept["id"]]
+    twice = (await api.data("{ webhookDeliveries { nodes { id } nodes { job { id } } } }"))["webhookDeliveries"][
+        "nodes"
+    ]
+    assert [each["job"]["id"] for each in twice] == [kept["id"]]
     assert len((await api.data("{ webhookDeliveries { nodes { id } } }"))["webhookDeliveries"]["nodes"]) == 2
     error = await api.error(ONE, id=lost["id"])
     assert (error["code"], error["message"].split(" was")[0]) == ("NOT_FOUND", f"The job {gone['id']}")
