@@ -124,7 +124,7 @@ class Documents:
         """What is wrong with ``document``."""
         if document.errors is None and document.ast is not None:
             if refusal := exceeded(document.ast, self._limits):
-                document.errors = (refusal,)
+                document.errors = (without_frames(refusal),)
             else:
                 rules = _RULES if self._introspection else _CLOSED_RULES
                 found = validate(self._schema, document.ast, rules, hide_suggestions=not self._introspection)

@@ -94,7 +94,7 @@ def exceeded(document: DocumentNode, limits: Limits) -> TooComplex | None:
     try:
         _Measure(document, limits).check()
     except TooComplex as error:
-        return error.with_traceback(None)  # it is kept with the document, and need not keep the frames
+        return error
     return None
 
 
