@@ -4,6 +4,10 @@ JSON is kept as text, byte for byte as it was accepted (docs/adr/0001). Every in
 what is filtered by, then ``priority``, then what is sorted by; see engine/store/listing.py.
 
 A QUEUED job of a paused task may be stored as PARKED, with ``parked_task`` set; see engine/store/parking.py.
+
+What is not in the model, for Tortoise has no computed columns: ``listed_status`` and ``listed_at`` are ``status`` and
+``updated_at`` as they are while nothing runs the job, ``unclaimed_at`` is what a claim found in ``updated_at``, and
+there are the indexes ``jobs_listed_updated``, ``jobs_listed_run_at`` and ``jobs_task_updated`` (docs/adr/0007).
 """
 
 from __future__ import annotations
@@ -58,10 +62,7 @@ class Job(Model):
         indexes = (
             Index(fields=["status", "priority", "id"], name="jobs_claim"),
             Index(fields=["parked_task", "priority", "id"], name="jobs_parked"),
-            Index(fields=["status", "priority", "updated_at", "id"], name="jobs_status_updated"),
-            Index(fields=["status", "priority", "run_at", "id"], name="jobs_status_run_at"),
             Index(fields=["task_name", "priority", "id"], name="jobs_task"),
-            Index(fields=["task_name", "priority", "updated_at", "id"], name="jobs_task_updated"),
             Index(fields=["task_name", "priority", "run_at", "id"], name="jobs_task_run_at"),
         )
 

@@ -77,7 +77,7 @@ class WorkerWrites:
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
-        self._by_run_at = f"jobs{database.by_index('jobs_status_run_at')}"
+        self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
 
     async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
         """The next jobs of tasks that are not paused, by priority and age."""
@@ -95,8 +95,8 @@ class WorkerWrites:
         ids = [int(row[0]) for row in jobs]
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
         changed = await transaction.execute(
-            f"UPDATE {self._by_id} SET status='RUNNING', attempt=attempt+1, claim_token={token}, "
-            f"worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
+            f"UPDATE {self._by_id} SET unclaimed_at=updated_at, status='RUNNING', attempt=attempt+1, "
+            f"claim_token={token}, worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
             f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL "
             f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
         )
@@ -290,7 +290,7 @@ class WorkerWrites:
         rows: list[Row] = []
         for priority in JobPriority:
             rows += await transaction.fetch(
-                f"SELECT id, attempt, run_at, tags IS NOT NULL FROM {self._by_run_at} WHERE status='SCHEDULED' "
+                f"SELECT id, attempt, run_at, tags IS NOT NULL FROM {self._by_run_at} WHERE listed_status='SCHEDULED' "
                 f"AND priority={int(priority)} AND run_at <= '{unit.now_text}' ORDER BY run_at, id "
                 f"LIMIT {PROMOTE_LIMIT}{transaction.skip_locked}"
             )

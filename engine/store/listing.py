@@ -5,6 +5,10 @@ Every index has one form: what is filtered by, then ``priority``, then what is s
 and stops after a page; the server merges a page from each. Only a list of everything by age needs no branches: that is
 the primary key. Filters that the branches do not cover are checked on their rows.
 
+What runs has no place of its own in the indexes by time, so that a claim need not move it (docs/adr/0007): there it
+stands among what is QUEUED. It has branches of its own, which are sorted: no more runs than there are slots and what
+is claimed ahead of them.
+
 A cursor holds its row's sort key and id, so a page stays where it was while rows change; it is bound to the order and
 filters it was made with.
 """
@@ -19,7 +23,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from itertools import product
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
@@ -28,13 +32,9 @@ from engine.store.database import Database, from_text, to_text
 from engine.store.rows import stored_as, stored_list
 from models.enums import JobPriority, JobStatus
 
+T = TypeVar("T")
+
 MAX_NAMES = 20
-INDEXES = {
-    "jobs.status": ("jobs_status", "jobs_claim"),
-    "jobs.task_name": ("jobs_task", "jobs_task"),
-    "t.tag": ("job_tag", "job_tag_id"),
-}
-"""By what a branch begins with: the name of its indexes, and the one that is sorted by id."""
 
 
 class OrderField(StrEnum):
@@ -83,6 +83,18 @@ class JobQuery:
 class Statement:
     sql: str
     parameters: list[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """What a branch begins with: a condition, the index that reads what meets it in the list's order, and the column
+    of the time that it is sorted by, if it is."""
+
+    condition: str
+    parameters: list[Any]
+    index: str
+    moment: str = ""
+    alias: str = "jobs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +187,7 @@ class ListStatement:
 
     def build(self) -> Statement:
         """One SELECT of (id, key); its rows come in reading direction."""
-        branches = self._branches()
+        branches = self.branches()
         direction = "DESC" if self._descending else "ASC"
         if not branches:
             return Statement("SELECT id, id FROM jobs WHERE 1=0", [])
@@ -194,29 +206,59 @@ class ListStatement:
             return f"sort_key {'ASC' if self._descending else 'DESC'}, id {direction}"
         return f"sort_key {direction}, id {direction}"  # NULL is first when ascending, on all servers
 
-    def _branches(self) -> list[Statement]:
+    def branches(self) -> list[Statement]:
+        """The parts of the union, each in order and no longer than a page."""
         where = self._where
         is_by_age = self._query.order is OrderField.CREATED_AT
         if is_by_age and where.ids is not None:
             return [self._by_age()]
         priorities = tuple(JobPriority) if where.priority is None else where.priority
-        if where.tag is not None:
-            return [branch for p in priorities for branch in self._keyed("t", ("t.tag=%s", [where.tag]), p)]
         names = self._driving_names()
-        if names is not None:
-            return [
-                branch
-                for name, p in product(names, priorities)
-                for branch in self._keyed("jobs", ("jobs.task_name=%s", [name]), p)
-            ]
-        if is_by_age and where.status is None and where.priority is None:
+        if where.tag is not None:
+            prefixes = [self._of_tag(where.tag)]
+        elif names is not None:
+            prefixes = self._of_tasks(names)
+        elif is_by_age and where.status is None and where.priority is None:
             return [self._by_age()]
-        statuses = tuple(JobStatus) if where.status is None else where.status
-        return [
-            branch
-            for stored, p in product(stored_as(statuses), priorities)
-            for branch in self._keyed("jobs", ("jobs.status=%s", [stored]), p)
-        ]
+        else:
+            prefixes = self._of_statuses(tuple(JobStatus) if where.status is None else where.status)
+        return [branch for prefix, p in product(prefixes, priorities) for branch in self._keyed(prefix, p)]
+
+    def _of_tag(self, tag: str) -> Prefix:
+        suffix, moment = self._choose(("id", ""), ("updated", "t.updated_at"), ("run_at", "t.run_at"))
+        return Prefix("t.tag=%s", [tag], f"job_tag_{suffix}", moment, "t")
+
+    def _of_tasks(self, names: Sequence[str]) -> list[Prefix]:
+        if self._query.order is not OrderField.UPDATED_AT:
+            index, moment = self._choose(("jobs_task", ""), ("", ""), ("jobs_task_run_at", "jobs.run_at"))
+            return [Prefix("jobs.task_name=%s", [name], index, moment) for name in names]
+        resting = "jobs.task_name=%s AND jobs.status<>'RUNNING'"
+        found = [Prefix(resting, [name], "jobs_task_updated", "jobs.listed_at") for name in names]
+        if self._where.status is None or JobStatus.RUNNING in self._where.status:
+            running = f"jobs.status='RUNNING' AND jobs.task_name IN ({','.join(['%s'] * len(names))})"
+            found.append(Prefix(running, list(names), "jobs_claim", "jobs.updated_at"))
+        return found
+
+    def _of_statuses(self, statuses: Sequence[JobStatus]) -> list[Prefix]:
+        if self._query.order in (OrderField.CREATED_AT, OrderField.PRIORITY):
+            return [Prefix("jobs.status=%s", [stored], "jobs_claim") for stored in stored_as(statuses)]
+        index, moment, running = self._choose(
+            ("", "", ""),
+            ("jobs_listed_updated", "jobs.listed_at", "jobs.updated_at"),
+            ("jobs_listed_run_at", "jobs.run_at", "jobs.run_at"),
+        )
+        found = []
+        for status in statuses:
+            if status is JobStatus.RUNNING:
+                found.append(Prefix("jobs.status='RUNNING'", [], "jobs_claim", running))
+            else:
+                rest = " AND jobs.status<>'RUNNING'" if status is JobStatus.QUEUED else ""
+                found.append(Prefix(f"jobs.listed_status=%s{rest}", [status.value], index, moment))
+        return found
+
+    def _choose(self, by_id: T, by_update: T, by_run_at: T) -> T:
+        """One of three, by what the list is sorted by."""
+        return {OrderField.UPDATED_AT: by_update, OrderField.RUN_AT: by_run_at}.get(self._query.order, by_id)
 
     def _driving_names(self) -> Sequence[str] | None:
         """Drive by the task's name, unless the statuses asked for are the rare ones."""
@@ -238,16 +280,17 @@ class ListStatement:
         source = f"jobs{self._database.by_index('PRIMARY')}"
         return self._select(source, "jobs.id", "jobs.id", found, parameters, "jobs.id", None)
 
-    def _keyed(self, alias: str, prefix: tuple[str, list[Any]], priority: JobPriority) -> list[Statement]:
+    def _keyed(self, prefix: Prefix, priority: JobPriority) -> list[Statement]:
         """The branches of one prefix and priority: one, or two where the sort key can be NULL."""
+        alias = prefix.alias
         id_column = "t.job_id" if alias == "t" else "jobs.id"
         others, parameters = self._others(alias, is_priority_fixed=True)
-        head = [prefix[0], f"{alias}.priority={int(priority)}", *others]
-        values = [*prefix[1], *parameters]
+        head = [prefix.condition, f"{alias}.priority={int(priority)}", *others]
+        values = [*prefix.parameters, *parameters]
         order = self._query.order
-        source = f"jobs{self._database.by_index(self._index(prefix[0]))}"
+        source = f"jobs{self._database.by_index(prefix.index)}"
         if alias == "t":
-            source = f"job_tag t{self._database.by_index(self._index(prefix[0]))}"
+            source = f"job_tag t{self._database.by_index(prefix.index)}"
             if others:
                 source += f" {self._database.ordered_join} jobs ON jobs.id=t.job_id"
         if order in (OrderField.CREATED_AT, OrderField.PRIORITY):
@@ -256,17 +299,11 @@ class ListStatement:
                 return []
             key = f"{int(priority)}" if order is OrderField.PRIORITY else id_column
             return [self._select(source, id_column, key, head + limits, values, id_column, None)]
-        column = f"{alias}.{'updated_at' if order is OrderField.UPDATED_AT else 'run_at'}"
+        column = prefix.moment
         return [
             self._select(source, id_column, column, [*head, *condition], [*values, *more], column, is_null)
             for condition, more, is_null in self._after(column, id_column)
         ]
-
-    def _index(self, condition: str) -> str:
-        """The index that reads what ``condition`` finds in the list's order."""
-        name, by_id = next(names for start, names in INDEXES.items() if condition.startswith(start))
-        suffix = {OrderField.UPDATED_AT: "_updated", OrderField.RUN_AT: "_run_at"}.get(self._query.order)
-        return by_id if suffix is None else f"{name}{suffix}"
 
     def _limits_by_id(self, priority: JobPriority, id_column: str) -> list[str] | None:
         """Where a branch sorted by id goes on; None when all of it lies before the cursor."""

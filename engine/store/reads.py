@@ -6,7 +6,6 @@ from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from itertools import product
 
 from engine.errors import InvalidInput
 from engine.records import (
@@ -73,6 +72,7 @@ class Reads:
         self._database = database
         self._job_columns = database.packed(JOB_COLUMNS)
         self._resumed_tasks = resumed_tasks(database)
+        self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
 
     async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
         """The jobs that exist among ``ids``."""
@@ -143,7 +143,8 @@ class Reads:
         recent: dict[JobStatus, int] = {}
         for status in (JobStatus.COMPLETED, JobStatus.FAILED):
             [(recent[status],)] = await self._database.fetch(
-                f"SELECT COUNT(*) FROM jobs WHERE status='{status.value}' AND priority IN (1,2,3) AND updated_at > %s",
+                f"SELECT COUNT(*) FROM jobs WHERE listed_status='{status.value}' AND priority IN (1,2,3) "
+                "AND listed_at > %s",
                 [since],
             )
         return StatsRecord(
@@ -153,10 +154,10 @@ class Reads:
     async def oldest_queued_seconds(self, now: datetime) -> float | None:
         """How long the job has waited that is QUEUED for longest; None when there is none. Reads an index."""
         oldest = []
-        for stored, priority in product(stored_as([JobStatus.QUEUED]), JobPriority):
+        for priority in JobPriority:
             oldest += await self._database.fetch(
-                f"SELECT run_at FROM jobs WHERE status='{stored}' AND priority={int(priority)} "
-                "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
+                f"SELECT run_at FROM {self._by_run_at} WHERE listed_status='QUEUED' AND status<>'RUNNING' "
+                f"AND priority={int(priority)} AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
             )
         waited = max(((now - from_text(row[0])).total_seconds() for row in oldest), default=None)
         return None if waited is None else max(0.0, waited)
@@ -276,7 +277,7 @@ class Reads:
         waits = []
         for priority in JobPriority:
             rows = await self._database.fetch(
-                f"SELECT run_at FROM jobs WHERE status='SCHEDULED' AND priority={int(priority)} "
+                f"SELECT run_at FROM {self._by_run_at} WHERE listed_status='SCHEDULED' AND priority={int(priority)} "
                 "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
             )
             waits += [(from_text(row[0]) - now).total_seconds() for row in rows]

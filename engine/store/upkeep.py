@@ -45,20 +45,20 @@ class UpkeepWrites:
     def __init__(self, database: Database) -> None:
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._firings = f"schedule_firing{database.by_index('PRIMARY')}"
-        self._by_updated = f"jobs{database.by_index('jobs_status_updated')}"
+        self._by_claim = f"jobs{database.by_index('jobs_claim')}"
+        self._by_updated = f"jobs{database.by_index('jobs_listed_updated')}"
 
     async def rescue(self, unit: Unit, requests: Sequence[None]) -> list[list[Rescued]]:
         """Take back claims whose lease has ended: QUEUED while attempts are left, else FAILED (CANCELLED if asked)."""
         transaction = unit.transaction
         found: list[int] = []
         for priority in JobPriority:
-            # a claim sets updated_at and nothing changes it while the job runs: the oldest claims come first
+            # all that runs is looked at: no more than there are slots and what is claimed ahead of them
             found += [
                 row[0]
                 for row in await transaction.fetch(
-                    f"SELECT id FROM {self._by_updated} WHERE status='RUNNING' AND priority={int(priority)} "
-                    f"AND updated_at < '{unit.now_text}' AND lease_until < '{unit.now_text}' "
-                    f"ORDER BY updated_at, id LIMIT {RESCUE_LIMIT}"
+                    f"SELECT id FROM {self._by_claim} WHERE status='RUNNING' AND priority={int(priority)} "
+                    f"AND lease_until < '{unit.now_text}' ORDER BY id LIMIT {RESCUE_LIMIT}"
                 )
             ]
         if not found:
@@ -135,8 +135,9 @@ class UpkeepWrites:
                 found += [
                     row[0]
                     for row in await transaction.fetch(
-                        f"SELECT id FROM {self._by_updated} WHERE status='{status.value}' AND priority={int(priority)} "
-                        f"AND updated_at < '{before}' ORDER BY updated_at, id LIMIT {request.limit}"
+                        f"SELECT id FROM {self._by_updated} WHERE listed_status='{status.value}' "
+                        f"AND priority={int(priority)} AND listed_at < '{before}' "
+                        f"ORDER BY listed_at, id LIMIT {request.limit}"
                     )
                 ]
         if not found:

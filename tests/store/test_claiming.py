@@ -69,6 +69,27 @@ async def test_the_order_is_priority_then_age(store: Store) -> None:
     assert found == expected
 
 
+async def test_a_claim_moves_a_job_in_no_index_by_time(store: Store) -> None:
+    """What lists are sorted by changes with every status but RUNNING, which has its place among what is QUEUED."""
+
+    async def listed() -> tuple[object, ...]:
+        [row] = await store.database.fetch("SELECT listed_status, listed_at=updated_at, listed_at FROM jobs")
+        return tuple(row)
+
+    await create(store, run=True)
+    status, is_new, queued_at = await listed()
+    assert (status, is_new) == ("QUEUED", 1)
+    [job] = await claim(store)
+    assert await listed() == ("QUEUED", 0, queued_at)
+    await store.finish(Finish.retried(job, ERROR, 0.0))
+    assert (await listed())[:2] == ("SCHEDULED", 1)
+    await store.promote_due()
+    assert (await listed())[:2] == ("QUEUED", 1)
+    [job] = await claim(store)
+    await store.finish(Finish.completed(job, "1"))
+    assert (await listed())[:2] == ("COMPLETED", 1)
+
+
 @pytest.mark.parametrize("status", [each for each in JobStatus if each is not JobStatus.QUEUED])
 async def test_only_queued_jobs_are_claimed(store: Store, status: JobStatus) -> None:
     await job_in(store, status)

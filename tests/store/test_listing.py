@@ -52,8 +52,15 @@ async def various_jobs(store: Store, count: int = 90) -> list[JobRecord]:
             updated_at = to_text(START + timedelta(seconds=pick.randrange(20), microseconds=pick.randrange(3)))
             created_at = to_text(START + timedelta(seconds=index))
             await transaction.execute(
-                f"UPDATE jobs SET status=%s, run_at=%s, updated_at=%s, created_at=%s WHERE id={each.job.id}",
-                (stored, run_at, updated_at, created_at),
+                "UPDATE jobs SET status=%s, run_at=%s, updated_at=%s, created_at=%s, unclaimed_at=%s "
+                f"WHERE id={each.job.id}",
+                (
+                    stored,
+                    run_at,
+                    updated_at,
+                    created_at,
+                    to_text(START - timedelta(hours=index)) if index % 3 else None,
+                ),
             )
             await transaction.execute(
                 f"UPDATE job_tag SET run_at=%s, updated_at=%s WHERE job_id={each.job.id}", (run_at, updated_at)

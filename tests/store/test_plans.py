@@ -312,11 +312,19 @@ async def test_every_branch_of_every_list(planner: Planner, order: OrderField, i
         for page in (Page(50), Page(50, cursor), Page(50, is_backward=True), Page(50, cursor, is_backward=True)):
             names = None if where.search is None else planner.names(where.search)
             position = None if page.cursor is None else decode_cursor(query, cursor, "after")
-            statement = ListStatement(planner.store.database, replace(query, page=page), position, names, None).build()
-            steps = await planner.explain(statement.sql, statement.parameters)
+            statement = ListStatement(planner.store.database, replace(query, page=page), position, names, None)
             is_by_age = order is OrderField.CREATED_AT and name == "none"
             walked = ("PRIMARY" if planner.is_server else "SCAN jobs") if is_by_age else None
-            assert_reads_by_index(f"{name} {page}: {statement.sql}", steps, may_walk=walked)
+            for branch in statement.branches():
+                steps = await planner.explain(branch.sql, branch.parameters)
+                about = f"{name} {page}: {branch.sql}"
+                if "jobs.status='RUNNING'" in branch.sql:  # all that runs is read, and sorted: it is never much
+                    assert any("jobs_claim" in str(step.key) for step in steps), (about, steps)
+                    steps = [replace(step, extra="") for step in steps if step.table]
+                assert_reads_by_index(about, steps, may_walk=walked)
+            whole = statement.build()
+            for step in await planner.explain(whole.sql, whole.parameters):
+                assert step.kind not in ("ALL", "index", "SCAN") or walked, (whole.sql, step)
 
 
 async def test_what_workers_ask(planner: Planner) -> None:
