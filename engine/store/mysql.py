@@ -68,7 +68,7 @@ LITERALS: dict[type, Callable[[Any], str]] = {
     type(None): lambda _value: "NULL",
     str: _text,
     bytes: lambda value: f"x'{value.hex()}'" if value else "''",
-    JobStatus: lambda value: f"'{value.value}'",
+    JobStatus: lambda value: f"'{value._value_}'",
 }
 """Values of rows that are inserted by the thousand, as SQL: five times as fast as the driver's own."""
 

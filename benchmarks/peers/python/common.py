@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import sys
 import time
 from collections.abc import Awaitable, Callable
@@ -32,4 +33,5 @@ class Stopwatch:
         while self.count < JOBS or not await is_empty():
             await asyncio.sleep(0.01)
         assert self.started is not None
-        print(json.dumps({"jobs": self.count, "seconds": time.perf_counter() - self.started}), flush=True)
+        found = {"jobs": self.count, "seconds": time.perf_counter() - self.started}
+        os.write(1, f"{json.dumps(found)}\n".encode())  # past whatever has replaced sys.stdout
