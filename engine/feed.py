@@ -1,8 +1,9 @@
 """The live feed: the event log, read in order once for all subscribers of this process.
 
-There is one source, the log itself. A commit in this process is a hint to read on at once; commits of other processes
-are found by polling. So every subscriber sees every event exactly once and in the order of ``seq``, whoever wrote it,
-and a cursor always means the same place.
+There is one source, the log itself. A commit in this process brings its own events along, which are taken where they
+follow at once on what was given; everything else, and what other processes write, is read from the database, when
+there is a hint or by polling. So every subscriber sees every event exactly once and in the order of ``seq``, whoever
+wrote it, and a cursor always means the same place.
 
 Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
 transaction under way may yet fill it, waits for that, and passes only numbers that were never used. What was settled
@@ -14,6 +15,7 @@ a worker's heartbeat must not wait for them.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter, deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -37,6 +39,8 @@ OLD_SECONDS = 600.0
 statements have limits of 30 s, and the server ends one that is silent."""
 REPLAYS = 3
 """So many pages are read at once; the others of the pool's connections are for those who change something."""
+UNITS = 20
+"""So many commits of this process are remembered until the feed comes by; what is forgotten is read."""
 STEP = 20
 """After so many replayed events everyone else gets a turn: each is work for its reader."""
 
@@ -52,6 +56,10 @@ class ChangeFilter:
     priority: tuple[JobPriority, ...] | None = None
     task_name: str | None = None
     tag: str | None = None
+
+    def may_match(self, event: EventRecord) -> bool:
+        """Whether a change can match, as far as its event tells."""
+        return (self.job_id is None or event.job_id == self.job_id) and (self.status is None or event.to in self.status)
 
     def matches(self, change: StatusChange) -> bool:
         job = change.job
@@ -91,6 +99,8 @@ class Feed(Service):
         self._store = store
         self._reads = store.reads
         self._subscribers: set[Subscriber] = set()
+        self._filters: Counter[ChangeFilter] = Counter()
+        self._brought: deque[Unit] = deque(maxlen=UNITS)
         self._position: int | None = None
         self._begun = 0
         self._settled = 0
@@ -111,6 +121,7 @@ class Feed(Service):
 
     def _committed(self, unit: Unit) -> None:
         if self._subscribers and unit.last_seq is not None:
+            self._brought.append(unit)
             self.wake()
 
     async def subscribe(self, where: ChangeFilter, after: str | None = None) -> AsyncGenerator[StatusChange, None]:
@@ -124,6 +135,7 @@ class Feed(Service):
         cursor = None if after is None else _parse_cursor(after)
         subscriber = Subscriber(where)
         self._subscribers.add(subscriber)  # before the log is read, so that nothing falls between
+        self._filters[where] += 1
         last = after
         try:
             floor = await self._start_position()
@@ -142,6 +154,9 @@ class Feed(Service):
                 yield live
         finally:
             self._subscribers.discard(subscriber)
+            self._filters[where] -= 1
+            if not self._filters[where]:
+                del self._filters[where]
 
     async def cursor(self) -> str:
         """Where the log is. What is read after this was called shows every change up to here, and ``subscribe`` yields
@@ -227,19 +242,43 @@ class Feed(Service):
     async def run_once(self) -> float | None:
         if not self._subscribers:
             self._position = None
+            self._brought.clear()
             return None
         position = await self._start_position()
-        events = await self._reads.events_after(position, PAGE)
-        ready = await self._contiguous(position, events)
+        events: Sequence[EventRecord] = self._own(position)
+        ready = events
+        if not events:
+            events = await self._reads.events_after(position, PAGE)
+            ready = await self._contiguous(position, events)
         if ready:
-            for change in await self._reads.changes(ready):
+            wanted = [event for event in ready if any(where.may_match(event) for where in self._filters)]
+            for change in await self._reads.changes(wanted) if wanted else ():
                 for subscriber in self._subscribers:
                     subscriber.offer(change)
             self._position = ready[-1].seq
+            self._pass_over(self._position)
             self._settle(self._position)
         if len(ready) < len(events):
             return 0.01
-        return 0.0 if len(events) == PAGE else None
+        return 0.0 if len(events) >= PAGE or self._brought else None
+
+    def _own(self, position: int) -> list[EventRecord]:
+        """What this process has committed right behind ``position``, if nobody else has a number in between."""
+        found: list[EventRecord] = []
+        self._pass_over(position)
+        while self._brought and self._brought[0].first_seq == position + 1 and len(found) < PAGE:
+            events = self._brought[0].events()
+            if events[-1].seq != position + len(events):
+                break  # numbers between them are another server's
+            found += events
+            position = events[-1].seq
+            self._brought.popleft()
+        return found
+
+    def _pass_over(self, position: int) -> None:
+        """Forget commits that the feed has read past."""
+        while self._brought and (self._brought[0].first_seq or 0) <= position:
+            self._brought.popleft()
 
     async def _contiguous(self, position: int, events: Sequence[EventRecord]) -> Sequence[EventRecord]:
         """The events up to the first hole that may yet be filled."""

@@ -18,7 +18,7 @@ import functools
 import os
 import socket
 from collections import deque
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -29,6 +29,7 @@ from engine.executor import Attempts, timed_out
 from engine.heart import Heart
 from engine.joblogs import JobLogs
 from engine.metrics import CLAIM_SECONDS, JOBS_CLAIMED, OTHER, TASKS_ABANDONED, Tally
+from engine.offers import Offer
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.registry import TaskRegistry
@@ -94,12 +95,15 @@ class Worker(Service):
         self._cut_off: set[asyncio.Task[None]] = set()
         self._prefetch = 0
         self._asked_for = 0
+        self._is_claiming = False
+        self._offer: Offer | None = None
         self._may_be_more = True
         self._draining = False
         self._rate = Rate(self.clock)
         self.tally = Tally()
         self.heart = Heart(self, store)
         self.logs = JobLogs(store, self._running, self.clock)
+        store.claimant = self
         store.listen(self._committed)
 
     # Its life
@@ -113,6 +117,8 @@ class Worker(Service):
         """Claim no more, give running attempts their grace, put back what is left, and take leave."""
         self._draining = True
         await super().stop()
+        if self._offer is not None:
+            await self._offer.wait()
         await self._release_buffer()
         if self._running:
             log.info("worker.draining", running=len(self._running), grace_seconds=self.grace_seconds)
@@ -187,14 +193,42 @@ class Worker(Service):
 
     async def run_once(self) -> float | None:
         worker_id = self.id or await self.register()
-        limit = self._wanted()
-        if limit <= 0 or self._draining:
+        if self._wanted() <= 0 or self._draining or self._offer is not None:
             return None
         self._may_be_more = False
-        name = f"{self.host}:{self.pid}/{worker_id}"
-        request = ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now)
         began = self.clock.monotonic()
-        jobs = await self._store.claim(request)
+        self._is_claiming = True
+        try:
+            jobs = await self._store.claim(self._request(worker_id))
+        finally:
+            self._is_claiming = False
+        self._take(jobs, began)
+        return 0.0 if self._may_be_more and self._wanted() > 0 else None
+
+    def offer(self) -> tuple[ClaimRequest, Offer] | None:
+        """A claim to go along with new jobs, if a slot is free and nothing is claimed for it yet."""
+        is_busy = self._is_claiming or self._offer is not None or bool(self._buffer)
+        if self.id is None or self._draining or is_busy or self._wanted() <= 0:
+            return None
+        began = self.clock.monotonic()
+
+        def taken(jobs: Sequence[ClaimedJob], error: Exception | None) -> None:
+            self._offer = None
+            if error is not None and not isinstance(error, Unavailable):
+                log.error("worker.claim_failed", exc_info=error)
+            self._take(jobs, began)
+            if self._may_be_more or error is not None:
+                self.wake()
+
+        self._offer = Offer(taken)
+        return self._request(self.id), self._offer
+
+    def _request(self, worker_id: int) -> ClaimRequest:
+        name = f"{self.host}:{self.pid}/{worker_id}"
+        return ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now)
+
+    def _take(self, jobs: Sequence[ClaimedJob], began: float) -> None:
+        """Run what a claim has brought; it was asked for at ``began``."""
         if jobs:
             CLAIM_SECONDS.observe(self.clock.monotonic() - began)
             JOBS_CLAIMED.inc(len(jobs))
@@ -204,7 +238,6 @@ class Worker(Service):
         self._fill_slots()
         if jobs and len(jobs) == self._asked_for:
             self._may_be_more = True
-        return 0.0 if self._may_be_more and self._wanted() > 0 else None
 
     def _wanted_now(self) -> int:
         """Asked when the claim's transaction begins: by then more slots are free than when it was queued."""

@@ -88,6 +88,8 @@ class WorkerWrites:
         if limit <= 0:
             return []
         jobs = await self._next(unit, limit)
+        if len(jobs) < limit and not unit.parked:
+            unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
             return []
         transaction = unit.transaction
@@ -183,9 +185,12 @@ class WorkerWrites:
         if not finishes:
             return False
         transaction = unit.transaction
-        await transaction.execute("SAVEPOINT completion")
+        is_single = len(finishes) == 1  # which changes its row or nothing: there is nothing to undo
+        if not is_single:
+            await transaction.execute("SAVEPOINT completion")
         if await transaction.complete(finishes) != len(finishes):
-            await transaction.execute("ROLLBACK TO SAVEPOINT completion")
+            if not is_single:
+                await transaction.execute("ROLLBACK TO SAVEPOINT completion")
             return False
         for finish in finishes:
             self._ended(unit, finish)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
+from typing import Protocol
 
 import structlog
 
@@ -65,6 +66,14 @@ def database_for(url: DatabaseURL, clock: Clock | None = None) -> Database:
     return SqliteDatabase(url, clock=clock) if url.dialect == "sqlite" else MySQLDatabase(url)
 
 
+class Claimant(Protocol):
+    """A worker of this process that may claim along with what clients ask."""
+
+    def offer(self) -> tuple[ClaimRequest, Answer] | None:
+        """A claim, and where its answer goes; None from one that has enough to do."""
+        ...
+
+
 class Store:
     """All that is kept.
 
@@ -85,6 +94,7 @@ class Store:
         self._upkeep = UpkeepWrites(database)
         self._parking = ParkingWrites(database)
         self._tasks = TaskWrites()
+        self.claimant: Claimant | None = None
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
@@ -156,7 +166,10 @@ class Store:
             Conflict: an idempotency key was used with another input.
             Unavailable: the database cannot be reached; nothing was created.
         """
-        created: list[Created] = await self._clients_lane.submit(self._operators.create, list(jobs), weight=len(jobs))
+        creating = self._clients_lane.submit(self._operators.create, list(jobs), weight=len(jobs))
+        if any(job.run for job in jobs):
+            self._claim_along()
+        created: list[Created] = await creating
         return created
 
     async def change_job(self, job_id: int, trigger: Trigger) -> JobRecord:
@@ -165,8 +178,18 @@ class Store:
         Raises:
             NotFound, InvalidState, Unavailable
         """
-        record: JobRecord = await self._clients_lane.submit(self._operators.change, ChangeRequest(job_id, trigger))
+        changing = self._clients_lane.submit(self._operators.change, ChangeRequest(job_id, trigger))
+        if trigger is not Trigger.CANCEL:
+            self._claim_along()
+        record: JobRecord = await changing
         return record
+
+    def _claim_along(self) -> None:
+        """Have an idle worker of this process claim in the transaction that makes jobs QUEUED: engine/offers.py."""
+        offered = None if self.claimant is None else self.claimant.offer()
+        if offered is not None:
+            request, answer = offered
+            self._clients_lane.put(Operation(self._workers.claim, request, 1, self.clock.monotonic(), answer))
 
     async def change_jobs(self, where: JobFilter, trigger: Trigger) -> int:
         """Ask ``trigger`` of every job that matches and answers to it, in chunks; how many were changed."""

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from engine.records import ClaimedJob, ErrorRecord, NewDelivery
-from engine.store.database import Transaction, to_text
+from engine.records import ClaimedJob, ErrorRecord, EventRecord, NewDelivery
+from engine.store.database import Transaction, from_text, to_text
 from engine.store.rows import encode_error
 from models.enums import TERMINAL, DeliveryStatus, JobStatus
 
@@ -66,7 +66,9 @@ class Unit:
         self.made_due = 0
         self.first_seq: int | None = None
         self.last_seq: int | None = None
+        self._seqs: Sequence[int] = ()
         self._events: list[tuple[Any, ...]] = []
+        self._errors: list[ErrorRecord | None] = []
 
     def later(self, seconds: float) -> str:
         """The database's time ``seconds`` from now, as text."""
@@ -91,6 +93,7 @@ class Unit:
             self.became_scheduled += 1
         elif target in TERMINAL:
             self.endings.append(Ending(job_id, target, error, job))
+        self._errors.append(error)
         self._events.append(
             (job_id, source, target, attempt, self.now_text, run_at, worker, encode_error(error) if error else None)
         )
@@ -120,6 +123,7 @@ class Unit:
             )
         if self._events:
             seqs = await self.transaction.insert("job_event", *_without_empty(self._events))
+            self._seqs = seqs
             self.first_seq, self.last_seq = seqs[0], seqs[-1]
 
     def count_changes(self) -> list[tuple[JobStatus | None, JobStatus, int]]:
@@ -138,6 +142,15 @@ class Unit:
         if target is not None:
             found.append((source, target, count))
         return found
+
+    def events(self) -> list[EventRecord]:
+        """The events, as they are in the log once this is committed."""
+        return [
+            EventRecord(seq, job_id, source, target, attempt, self.now, run_at and from_text(run_at), worker, error)
+            for seq, (job_id, source, target, attempt, _at, run_at, worker, _), error in zip(
+                self._seqs, self._events, self._errors, strict=True
+            )
+        ]
 
     @property
     def first_event(self) -> tuple[object, ...] | None:

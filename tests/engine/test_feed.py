@@ -400,3 +400,48 @@ async def test_those_who_replay_leave_connections_to_others(
     assert feed._replays._value == engine.feed.REPLAYS
     for each in (listening, *staying):
         await each.stop()
+
+
+async def test_what_this_process_commits_needs_no_look_at_the_log(
+    store: Store, feed: Feed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await store.create_jobs([job()])  # so that numbers follow on one that the log has
+    listener = Listener(feed)
+    await eventually(lambda: feed._position is not None)
+
+    async def nothing(_after: int, _limit: int) -> list[Any]:
+        return []
+
+    monkeypatch.setattr(store.reads, "events_after", nothing)
+    [created] = await store.create_jobs([job(run=True)])
+    await run_to_the_end(store, 1)
+    await eventually(lambda: len(listener.got) == 3)
+    monkeypatch.undo()
+    kept = {event.seq: event for event in (await store.reads.events_of([created.job.id]))[created.job.id]}
+    assert [(each.seq, each.from_, each.to, each.at) for each in listener.got] == [
+        (seq, event.from_, event.to, event.at) for seq, event in sorted(kept.items())
+    ]
+    await listener.stop()
+
+
+async def test_own_commits_and_those_of_others_take_turns(store: Store, feed: Feed, open_store: Any) -> None:
+    """Numbers of two processes alternate, and of two lanes of each: none is skipped, none comes twice."""
+    other = await open_store()
+    listener = Listener(feed)
+    few = Listener(feed, ChangeFilter(status=(JobStatus.COMPLETED,)))
+    await eventually(lambda: feed._position is not None)
+
+    async def live(own: Store) -> None:
+        for number in range(20):
+            await own.create_jobs([job(run=True)] * (1 + number % 3))
+            claimed = await own.claim(ClaimRequest(1, "w", 5, 30.0))
+            await asyncio.gather(*[own.finish(Finish.completed(each, "1")) for each in claimed])
+
+    await asyncio.gather(live(store), live(other), live(store))
+    _first, last = await store.reads.log_bounds()
+    await eventually(lambda: bool(listener.seqs) and listener.seqs[-1] == last, timeout_seconds=15)
+    events = await store.reads.events_after(0, 10_000)
+    assert listener.seqs == [event.seq for event in events]
+    assert few.seqs == [event.seq for event in events if event.to is JobStatus.COMPLETED]
+    await listener.stop()
+    await few.stop()
