@@ -111,8 +111,9 @@ async def ours(url: str, jobs: int, slots: int, workers: int) -> float:
     return jobs / seconds
 
 
-async def drained(database: str, ask: Ask, folder: Path, slots: int, workers: int) -> float:
-    """How many seconds it takes until no job is left."""
+@asynccontextmanager
+async def working(database: str, folder: Path, slots: int, workers: int) -> AsyncIterator[Callable[[], float | None]]:
+    """Worker processes; what they are left with tells when the first job started, and fails if a process has ended."""
     marks = [folder / f"started-{n}" for n in range(workers)]
     command = [sys.executable, "-m", "server.cli", "worker", "--slots", str(slots)]
     tasks = ["--tasks", str(Path(__file__).parent / "noop_tasks.py")]
@@ -125,19 +126,32 @@ async def drained(database: str, ask: Ask, folder: Path, slots: int, workers: in
         )
         for mark in marks
     ]
+
+    def started() -> float | None:
+        for process, mark in zip(processes, marks, strict=True):
+            if process.poll() is not None:
+                raise RuntimeError((folder / f"{mark.name}.log").read_text())
+        return min((float(text) for mark in marks if mark.exists() and (text := mark.read_text())), default=None)
+
     try:
-        while (await ask(UNFINISHED))[0]:
-            await asyncio.sleep(0.03)
-            for process, mark in zip(processes, marks, strict=True):
-                if process.poll() is not None:
-                    raise RuntimeError((folder / f"{mark.name}.log").read_text())
-        ended = time.perf_counter()  # of one clock for all processes of a machine
+        yield started
     finally:
         for process in processes:
             process.send_signal(signal.SIGTERM)
         for process in processes:
             process.wait(60)
-    return ended - min(float(mark.read_text()) for mark in marks if mark.exists())
+
+
+async def drained(database: str, ask: Ask, folder: Path, slots: int, workers: int) -> float:
+    """How many seconds it takes until no job is left."""
+    async with working(database, folder, slots, workers) as started:
+        while (await ask(UNFINISHED))[0]:
+            started()
+            await asyncio.sleep(0.03)
+        ended = time.perf_counter()  # of one clock for all processes of a machine
+        start = started()
+        assert start is not None
+    return ended - start
 
 
 async def flush(redis_url: str) -> None:

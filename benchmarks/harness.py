@@ -40,8 +40,9 @@ def free_port() -> int:
 class Client:
     """GraphQL over HTTP."""
 
-    def __init__(self, session: aiohttp.ClientSession, port: int) -> None:
+    def __init__(self, session: aiohttp.ClientSession, port: int, pid: int = 0) -> None:
         self.session = session
+        self.pid = pid
         self.port = port
         self.url = f"http://127.0.0.1:{port}/graphql"
 
@@ -83,7 +84,7 @@ async def serving(database_url: str, *arguments: str, **settings: str) -> AsyncI
         )
         try:
             async with aiohttp.ClientSession() as session:
-                for _ in range(300):
+                for _ in range(1500):
                     try:
                         async with session.get(f"http://127.0.0.1:{port}/readyz") as response:
                             if response.status == 200:
@@ -92,10 +93,10 @@ async def serving(database_url: str, *arguments: str, **settings: str) -> AsyncI
                         pass
                     if process.poll() is not None:
                         raise RuntimeError((Path(folder) / "log").read_text())
-                    await asyncio.sleep(0.1)
+                    await asyncio.sleep(0.02)
                 else:
                     raise RuntimeError((Path(folder) / "log").read_text())
-                yield Client(session, port)
+                yield Client(session, port, process.pid)
         finally:
             process.send_signal(signal.SIGTERM)
             try:

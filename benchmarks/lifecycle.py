@@ -181,23 +181,23 @@ def copying(columns: list[str], table: str, own_number: str, copy: int) -> str:
     )
 
 
-def copy_in_file(path: str, copies: int) -> None:
+def copy_in_file(path: str, copies: int, first: int = 1) -> None:
     with closing(sqlite3.connect(path)) as connection:
         for table, own_number in (("jobs", "id"), ("job_event", "seq")):
             columns = [row[1] for row in connection.execute(f"PRAGMA table_info({table})")]
-            for copy in range(1, copies):
+            for copy in range(first, copies):
                 with connection:
                     connection.execute(copying(columns, table, own_number, copy))
 
 
-async def copy_on_server(url: str, copies: int) -> None:
+async def copy_on_server(url: str, copies: int, first: int = 1) -> None:
     connection = await connect(url)
     try:
         async with connection.cursor() as cursor:
             for table, own_number in (("jobs", "id"), ("job_event", "seq")):
                 await cursor.execute(f"SHOW COLUMNS FROM {table}")
                 columns = [row[0] for row in await cursor.fetchall() if "GENERATED" not in row[5].upper()]
-                for copy in range(1, copies):
+                for copy in range(first, copies):
                     await cursor.execute(copying(columns, table, own_number, copy))
     finally:
         connection.close()
