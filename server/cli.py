@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import ipaddress
 import signal
+import socket
 import sys
 import time
 from collections.abc import Coroutine, Iterator
@@ -28,6 +29,7 @@ from server.client.commands import jobs
 from server.client.task_commands import tasks
 from server.logs import configure_logs
 from server.probes import probe_port
+from server.processes import MAX_PROCESSES, Processes, listen, own_command
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
 from server.transport.leaving import LeavingHTTPProtocol
@@ -82,6 +84,10 @@ def serve(
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback although no keys are set.")
     ] = False,
+    processes: Annotated[
+        int, typer.Option(min=1, max=MAX_PROCESSES, help="How many servers share the port, each with its worker.")
+    ] = 1,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="An open port that was inherited.")] = None,
 ) -> None:
     """Serve the API, the dashboard and GraphiQL, with an embedded worker."""
     settings = _settings()
@@ -102,10 +108,12 @@ def serve(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
-    _serve(build_app(application, host=host), application, host, port, grace)
+    if processes > 1 and fd is None:
+        raise SystemExit(Processes(own_command("--processes"), listen(host, port), processes).run())
+    _serve(build_app(application, host=host), application, host, port, grace, fd)
 
 
-def _serve(app: Starlette, application: Application, host: str, port: int, grace: float) -> None:
+def _serve(app: Starlette, application: Application, host: str, port: int, grace: float, fd: int | None) -> None:
     config = uvicorn.Config(
         app,
         host=host,
@@ -123,7 +131,7 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
     )
     server = Server(config, app, application)
     try:
-        server.run()
+        server.run(None if fd is None else [socket.socket(fileno=fd)])
     except SystemExit:  # with uvicorn's own code: the port is taken, say
         raise SystemExit(1) from None
     if not server.started:
