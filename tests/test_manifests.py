@@ -122,7 +122,9 @@ def test_its_probes_find_what_they_ask_for(name: str) -> None:
     [port] = container["ports"]
     settings = named("ConfigMap", "signalbox")["data"]
     arguments = container["args"]
-    listens = arguments[arguments.index("--port") + 1] if name == "signalbox-server" else settings["SIGNALBOX_METRICS_PORT"]
+    listens = (
+        arguments[arguments.index("--port") + 1] if name == "signalbox-server" else settings["SIGNALBOX_METRICS_PORT"]
+    )
     assert port == {"name": "http", "containerPort": int(listens)}
     paths = {probe: container[f"{probe}Probe"]["httpGet"] for probe in ("startup", "liveness", "readiness")}
     assert paths["readiness"] == {"path": "/readyz", "port": "http"}

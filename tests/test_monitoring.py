@@ -145,9 +145,7 @@ def test_the_dashboard_is_whole() -> None:
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]
         cells = set(
-            itertools.product(
-                range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"])
-            )
+            itertools.product(range(place["x"], place["x"] + place["w"]), range(place["y"], place["y"] + place["h"]))
         )
         assert place["x"] + place["w"] <= 24
         assert not cells & taken, f"{panel['title']} lies upon another"
@@ -160,9 +158,7 @@ def test_the_dashboard_shows_everything(samples: dict[str, str]) -> None:
 
 
 def test_the_autoscaler_asks_for_what_the_adapter_gives() -> None:
-    asked = {
-        metric["type"]: metric[metric["type"].lower()]["metric"]["name"] for metric in SCALING["spec"]["metrics"]
-    }
+    asked = {metric["type"]: metric[metric["type"].lower()]["metric"]["name"] for metric in SCALING["spec"]["metrics"]}
     given = {
         "External": {rule["name"]["as"] for rule in ADAPTER["rules"]["external"]},
         "Pods": {rule["name"]["as"] for rule in ADAPTER["rules"]["custom"]},

@@ -10,6 +10,7 @@ import subprocess
 from pathlib import Path
 from typing import Any, Self
 
+from eventually import eventually
 from processes import free_port
 from requirements import Missing
 
@@ -22,7 +23,7 @@ class Nginx:
     """Runs until the ``with`` block is left.
 
     Args:
-        folder: what it writes goes there.
+        folder: what it writes goes there; it is made.
         name_server_port: at 127.0.0.1, in place of Docker's name server.
         server_port: where the servers listen, in place of 8000.
 
@@ -49,19 +50,21 @@ class Nginx:
         ):
             assert ours in text, f"{CONFIGURATION.name} has no {ours!r} any more"
             text = text.replace(ours, theirs)
+        folder.mkdir()
         (folder / "nginx.conf").write_text(text)
         directives = "daemon off;" + (" user root;" if os.geteuid() == 0 else "")
         self._command = [binary, "-c", f"{folder}/nginx.conf", "-p", str(folder), "-e", "stderr", "-g", directives]
 
     async def __aenter__(self) -> Self:
-        with (self._folder / "error.log").open("wb") as log:
-            self._process = subprocess.Popen(self._command, stderr=log)
-        for _ in range(500):
-            if (self._folder / "nginx.pid").exists() or self._process.poll() is not None:
-                break
-            await asyncio.sleep(0.01)
-        assert self._process.poll() is None, self.errors
+        process = self._process = self._start()
+        listens = self._folder / "nginx.pid"
+        await eventually(lambda: listens.exists() or process.poll() is not None)
+        assert process.poll() is None, self.errors
         return self
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        with (self._folder / "error.log").open("wb") as log:
+            return subprocess.Popen(self._command, stderr=log)
 
     async def __aexit__(self, *_: object) -> None:
         assert self._process is not None

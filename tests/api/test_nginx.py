@@ -32,7 +32,6 @@ async def names() -> AsyncIterator[NameServer]:
 
 @contextlib.asynccontextmanager
 async def proxying(config: pytest.Config, folder: Path, names: NameServer, port: int) -> AsyncIterator[Nginx]:
-    folder.mkdir()
     try:
         nginx = Nginx(folder, name_server_port=names.port, server_port=port)
     except Missing as missing:
