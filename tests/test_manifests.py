@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,6 +12,7 @@ import kubernetes_validate
 import pytest
 import typer.main
 import yaml
+from processes import environment
 
 from server.cli import cli
 from server.settings import names, read_settings
@@ -136,6 +138,8 @@ def test_settings_are_known_and_usable(monkeypatch: pytest.MonkeyPatch, tmp_path
     assert set(given) <= set(names())
     assert not set(named("ConfigMap", "signalbox")["data"]) & set(named("Secret", "signalbox")["stringData"])
     monkeypatch.chdir(tmp_path)
+    for name in set(os.environ) - set(environment()):
+        monkeypatch.delenv(name)
     for name, value in given.items():
         monkeypatch.setenv(name, value)
     settings = read_settings()
