@@ -8,11 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 import typer.main
 import yaml
 from private_servers import SBIN
+from settings_reading import settings_from
 
 from models.connection import STATEMENT_SLOTS
 from server.cli import cli
@@ -96,9 +98,18 @@ def test_the_health_check_finds_a_port() -> None:
 
 
 @pytest.mark.parametrize("service", OURS)
-def test_its_settings_are_known(service: str) -> None:
-    given = set(OURS[service]["environment"])
-    assert given <= set(names())
+def test_its_settings_are_usable(service: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As they are where nothing is set outside: what has no value then is not passed on."""
+    given = {
+        name: re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", value)
+        for name, value in OURS[service]["environment"].items()
+        if value is not None
+    }
+    settings = settings_from(given, monkeypatch, tmp_path)
+    assert settings.database.host in SERVICES
+    assert settings.redis_url is not None
+    assert urlsplit(settings.redis_url.get_secret_value()).hostname in SERVICES
+    assert set(OURS[service]["environment"]) <= set(names())
 
 
 def test_what_is_mounted_is_there() -> None:
