@@ -14,6 +14,8 @@ import pytest
 import typer.main
 import yaml
 from private_servers import SBIN
+from processes import environment
+from requirements import give_up
 from settings_reading import settings_from
 
 from models.connection import STATEMENT_SLOTS
@@ -43,11 +45,26 @@ def test_it_is_a_compose_file() -> None:
     assert checked.returncode == 0, checked.stdout
 
 
-def test_docker_agrees() -> None:
-    docker = shutil.which("docker")
-    if docker is None or subprocess.run([docker, "compose", "version"], capture_output=True, check=False).returncode:
-        pytest.skip("no docker compose")
-    subprocess.run([docker, "compose", "-f", ROOT / "docker-compose.yml", "config", "--quiet"], check=True)
+def test_compose_agrees(pytestconfig: pytest.Config) -> None:
+    """It reads the file, and puts in what is given; no engine is needed for that."""
+    candidates = [[shutil.which(name), *more] for name, *more in (("docker", "compose"), ("docker-compose",))]
+    compose = next((each for each in candidates if each[0] and _succeeds([*each, "version"])), None)
+    if compose is None:
+        give_up(pytestconfig, "docker compose", "install docker-compose")
+    shown = subprocess.run(
+        [*compose, "-f", ROOT / "docker-compose.yml", "config"],
+        env=environment({"SIGNALBOX_API_KEYS": "alice:admin:0123456789abcdef"}),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    services = yaml.safe_load(shown.stdout)["services"]
+    assert set(services) == set(SERVICES)
+    assert services["server"]["environment"]["SIGNALBOX_API_KEYS"] == "alice:admin:0123456789abcdef"
+
+
+def _succeeds(command: list[str | None]) -> bool:
+    return subprocess.run([str(each) for each in command], capture_output=True, check=False).returncode == 0
 
 
 def test_the_services() -> None:
