@@ -196,7 +196,7 @@ async def copy_on_server(url: str, copies: int, first: int = 1) -> None:
         async with connection.cursor() as cursor:
             for table, own_number in (("jobs", "id"), ("job_event", "seq")):
                 await cursor.execute(f"SHOW COLUMNS FROM {table}")
-                columns = [row[0] for row in await cursor.fetchall() if "GENERATED" not in row[5].upper()]
+                columns = [row[0] for row in await cursor.fetchall()]
                 for copy in range(first, copies):
                     await cursor.execute(copying(columns, table, own_number, copy))
     finally:

@@ -31,12 +31,13 @@ from models.enums import DeliveryStatus
 
 BATCH = 200
 ALLOWED_RATIO, ALLOWED_ROWS = 2.0, 10
-FILL = """INSERT INTO jobs (task_name, payload, priority, status, attempt, max_attempts, timeout_seconds, created_at,
-  updated_at, run_at, claim_token, lease_until)
-SELECT CONCAT('task ', n % 50), '{"n":1}', 1 + n % 3,
-  CASE WHEN n % 100 < 90 THEN 'COMPLETED' WHEN n % 100 < 94 THEN 'QUEUED' WHEN n % 100 < 97 THEN 'SCHEDULED'
-    WHEN n % 100 < 99 THEN 'PENDING' ELSE 'FAILED' END,
+STATUS = """CASE WHEN n % 100 < 90 THEN 'COMPLETED' WHEN n % 100 < 94 THEN 'QUEUED' WHEN n % 100 < 97 THEN 'SCHEDULED'
+    WHEN n % 100 < 99 THEN 'PENDING' ELSE 'FAILED' END"""
+FILL = f"""INSERT INTO jobs (task_name, payload, priority, status, attempt, max_attempts, timeout_seconds, created_at,
+  updated_at, listed_status, listed_at, run_at, claim_token, lease_until)
+SELECT CONCAT('task ', n % 50), '{{"n":1}}', 1 + n % 3, {STATUS},
   0, 3, 60, UTC_TIMESTAMP(6) - INTERVAL 1 DAY, UTC_TIMESTAMP(6) - INTERVAL 1 DAY,
+  {STATUS}, UTC_TIMESTAMP(6) - INTERVAL 1 DAY,
   UTC_TIMESTAMP(6) + INTERVAL IF(n % 1000 < 960, -1, 1) HOUR, NULL, NULL
 FROM (SELECT a.n * 1000 + b.n AS n FROM numbers a, numbers b) each_number WHERE n < %s"""
 

@@ -5,9 +5,8 @@ what is filtered by, then ``priority``, then what is sorted by; see engine/store
 
 A QUEUED job of a paused task may be stored as PARKED, with ``parked_task`` set; see engine/store/parking.py.
 
-What is not in the model, for Tortoise has no computed columns: ``listed_status`` and ``listed_at`` are ``status`` and
-``updated_at`` as they are while nothing runs the job, ``unclaimed_at`` is what a claim found in ``updated_at``, and
-there are the indexes ``jobs_listed_updated``, ``jobs_listed_run_at`` and ``jobs_task_updated`` (docs/adr/0007).
+``listed_status`` and ``listed_at`` are what lists are sorted by: ``status`` and ``updated_at`` as they were before a
+claim, while the job runs, and QUEUED while it is PARKED (docs/adr/0007, ``engine/store/rows.py``).
 """
 
 from __future__ import annotations
@@ -52,6 +51,8 @@ class Job(Model):
     cancel_requested_at = fields.DatetimeField(null=True)
     created_at = fields.DatetimeField()
     updated_at = fields.DatetimeField()
+    listed_status = fields.CharEnumField(JobStatus, max_length=9, null=True)
+    listed_at = fields.DatetimeField(null=True)
     run_at = fields.DatetimeField(null=True)
     started_at = fields.DatetimeField(null=True)
     finished_at = fields.DatetimeField(null=True)
@@ -62,7 +63,10 @@ class Job(Model):
         indexes = (
             Index(fields=["status", "priority", "id"], name="jobs_claim"),
             Index(fields=["parked_task", "priority", "id"], name="jobs_parked"),
+            Index(fields=["listed_status", "priority", "listed_at", "id"], name="jobs_listed_updated"),
+            Index(fields=["listed_status", "priority", "run_at", "id"], name="jobs_listed_run_at"),
             Index(fields=["task_name", "priority", "id"], name="jobs_task"),
+            Index(fields=["task_name", "priority", "listed_at", "id"], name="jobs_task_updated"),
             Index(fields=["task_name", "priority", "run_at", "id"], name="jobs_task_run_at"),
         )
 

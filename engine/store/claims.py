@@ -14,7 +14,7 @@ from typing import Any
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
 from engine.store.parking import PAUSED_TASKS, ParkingWrites
-from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, encode_error
+from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
 from models.enums import JobPriority, JobStatus
@@ -97,7 +97,7 @@ class WorkerWrites:
         ids = [int(row[0]) for row in jobs]
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
         changed = await transaction.execute(
-            f"UPDATE {self._by_id} SET unclaimed_at=updated_at, status='RUNNING', attempt=attempt+1, "
+            f"UPDATE {self._by_id} SET status='RUNNING', attempt=attempt+1, "
             f"claim_token={token}, worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
             f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL "
             f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
@@ -233,8 +233,7 @@ class WorkerWrites:
 
     async def _end_otherwise(self, unit: Unit, finish: Finish) -> str | None:
         changes = [
-            f"status='{finish.to.value}'",
-            f"updated_at='{unit.now_text}'",
+            at_rest(finish.to, unit.now_text),
             "claim_token=NULL",
             "lease_until=NULL",
             "worker_id=NULL",
@@ -302,7 +301,7 @@ class WorkerWrites:
         if rows:
             ids: list[int] = [row[0] for row in rows]
             changed = await transaction.execute(
-                f"UPDATE {self._by_id} SET status='QUEUED', updated_at='{unit.now_text}' WHERE id IN ({id_list(ids)}) "
+                f"UPDATE {self._by_id} SET {at_rest(JobStatus.QUEUED, unit.now_text)} WHERE id IN ({id_list(ids)}) "
                 "AND status='SCHEDULED'"
             )
             if changed != len(ids):

@@ -23,6 +23,7 @@ from tortoise.exceptions import DBConnectionError
 from engine.errors import Unavailable
 from engine.records import Finish
 from engine.store.database import Collision, CommitUnknown, Database, Row, Transaction, from_text
+from engine.store.rows import at_rest
 from models.backends.mysql import GuardedMySQLClient
 from models.connection import STATEMENT_SLOTS, DatabaseURL, tortoise_config
 from models.enums import JobStatus
@@ -146,9 +147,9 @@ class MySQLTransaction(Transaction):
                 [f"claim_token={token} AND id IN ({','.join(held)})" for token, held in holders.items()]
             )
         return (
-            f"UPDATE jobs FORCE INDEX (PRIMARY) SET status='COMPLETED', result={result}, "
+            f"UPDATE jobs FORCE INDEX (PRIMARY) SET {at_rest(JobStatus.COMPLETED, self.now_text)}, result={result}, "
             "progress=IF(progress IS NULL, NULL, 1), claim_token=NULL, lease_until=NULL, "
-            f"updated_at='{self.now_text}', finished_at='{self.now_text}' WHERE id IN ({ids}) AND status='RUNNING' "
+            f"finished_at='{self.now_text}' WHERE id IN ({ids}) AND status='RUNNING' "
             f"AND ({is_held})"
         )
 

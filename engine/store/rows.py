@@ -70,6 +70,12 @@ def stored_list(statuses: Iterable[JobStatus]) -> str:
     return ",".join(f"'{stored}'" for stored in stored_as(statuses)) or "NULL"
 
 
+def at_rest(status: JobStatus, now_text: str) -> str:
+    """The assignments of a change to ``status``, with those to the columns that lists are sorted by. Whatever changes a
+    status makes them, but for a claim, which leaves the job where it stands in lists (docs/adr/0007)."""
+    return f"status='{status.value}', updated_at='{now_text}', listed_status='{status.value}', listed_at='{now_text}'"
+
+
 def encode_error(error: ErrorRecord | None) -> str | None:
     if error is None:
         return None

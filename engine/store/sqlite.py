@@ -24,7 +24,9 @@ from engine.clock import Clock, SystemClock
 from engine.errors import Unavailable
 from engine.records import Finish
 from engine.store.database import Collision, Database, Row, Transaction, to_text
+from engine.store.rows import at_rest
 from models.connection import DatabaseURL, tortoise_config
+from models.enums import JobStatus
 
 MAX_PARAMETERS = 30_000
 """SQLite allows 32,766 in a statement."""
@@ -97,9 +99,9 @@ class SqliteTransaction(Transaction):
         rows = [(each.job.id, each.job.claim_token, each.result_text) for each in finishes]
         for chunk in _chunks(rows, 3):
             changed += await self.execute(
-                "UPDATE jobs SET status='COMPLETED', result=done.column3, "
+                f"UPDATE jobs SET {at_rest(JobStatus.COMPLETED, self.now_text)}, result=done.column3, "
                 "progress=CASE WHEN progress IS NULL THEN NULL ELSE 1.0 END, claim_token=NULL, lease_until=NULL, "
-                f"updated_at='{self.now_text}', finished_at='{self.now_text}' "
+                f"finished_at='{self.now_text}' "
                 f"FROM (VALUES {_marks(3, len(chunk))}) AS done WHERE jobs.id=done.column1 "
                 "AND jobs.claim_token=done.column2 AND jobs.status='RUNNING'",
                 [value for row in chunk for value in row],

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from engine.records import ErrorRecord
 from engine.store.database import Collision, Database
-from engine.store.rows import encode_error
+from engine.store.rows import at_rest, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import remove, thin_logs, touch_tags
 from models.enums import TERMINAL, JobPriority, JobStatus
@@ -81,7 +81,7 @@ class UpkeepWrites:
         if not jobs:
             return
         error = LOST if status is JobStatus.QUEUED else LOST_FOR_GOOD if status is JobStatus.FAILED else None
-        changes = f"status='{status.value}', updated_at='{unit.now_text}', claim_token=NULL, lease_until=NULL"
+        changes = f"{at_rest(status, unit.now_text)}, claim_token=NULL, lease_until=NULL"
         if status.is_terminal:
             changes += f", finished_at='{unit.now_text}'"
         changed = await unit.transaction.execute(

@@ -19,7 +19,7 @@ from engine.errors import Conflict, InvalidState, NotFound, SignalboxError
 from engine.records import Created, JobRecord, NewJob
 from engine.states import Trigger
 from engine.store.database import Database, to_text
-from engine.store.rows import JOB_COLUMNS, STATUSES, job_from_row, stored_list
+from engine.store.rows import JOB_COLUMNS, STATUSES, at_rest, job_from_row, stored_list
 from engine.store.throughput import keep_uncounted
 from engine.store.unit import Unit, id_list
 from models.enums import JobStatus
@@ -45,6 +45,8 @@ NEW_JOB_COLUMNS = (
     "traceparent",
     "created_at",
     "updated_at",
+    "listed_status",
+    "listed_at",
     "run_at",
 )
 
@@ -153,6 +155,8 @@ class OperatorWrites:
                     None if job.scheduled_for is None else to_text(job.scheduled_for),
                     job.traceparent,
                     unit.now_text,
+                    unit.now_text,
+                    status.value,
                     unit.now_text,
                     run_at_text,
                 )
@@ -290,13 +294,13 @@ class OperatorWrites:
 def _assignment(trigger: Trigger, unit: Unit) -> str:
     """What a trigger of clients sets."""
     now = f"'{unit.now_text}'"
-    found = {
-        Trigger.RUN: f"status='QUEUED', run_at={now}",
-        Trigger.CANCEL: f"status='CANCELLED', parked_task=NULL, finished_at={now}",
-        Trigger.RETRY: f"status='QUEUED', run_at={now}, attempt=0, started_at=NULL, finished_at=NULL, "
+    queued = f"{at_rest(JobStatus.QUEUED, unit.now_text)}, run_at={now}"
+    return {
+        Trigger.RUN: queued,
+        Trigger.CANCEL: f"{at_rest(JobStatus.CANCELLED, unit.now_text)}, parked_task=NULL, finished_at={now}",
+        Trigger.RETRY: f"{queued}, attempt=0, started_at=NULL, finished_at=NULL, "
         "result=NULL, progress=NULL, cancel_requested_at=NULL",
     }[trigger]
-    return f"{found}, updated_at={now}"
 
 
 async def _ask_to_cancel(unit: Unit, running: Sequence[int]) -> None:

@@ -21,14 +21,16 @@ from models.migrate import migrate
 pytestmark = pytest.mark.browser
 FILL = """
 INSERT INTO jobs (task_name, payload, priority, status, attempt, max_attempts, timeout_seconds, created_at, updated_at,
-  run_at)
+  listed_at, run_at, listed_status)
 WITH RECURSIVE numbers(n) AS (SELECT 0 UNION ALL SELECT n + 1 FROM numbers WHERE n < 999999)
-SELECT {task}, '{{"to":"someone@example.test"}}', 1 + n % 3,
-  CASE WHEN n % 100 < 90 THEN 'COMPLETED' WHEN n % 100 < 94 THEN 'PENDING' WHEN n % 100 < 97 THEN 'SCHEDULED'
-    ELSE 'FAILED' END,
-  1, 3, 60, '2026-11-01 00:00:00.000000', '2026-11-01 00:00:00.000000', '2036-11-01 00:00:00.000000'
+SELECT {task}, '{{"to":"someone@example.test"}}', 1 + n % 3, {status}, 1, 3, 60, '2026-11-01 00:00:00.000000',
+  '2026-11-01 00:00:00.000000', '2026-11-01 00:00:00.000000', '2036-11-01 00:00:00.000000', {status}
 FROM numbers
 """
+STATUS = (
+    "CASE WHEN n % 100 < 90 THEN 'COMPLETED' WHEN n % 100 < 94 THEN 'PENDING' WHEN n % 100 < 97 THEN 'SCHEDULED' "
+    "ELSE 'FAILED' END"
+)
 LOADS = 5
 FIRST_ROWS_SECONDS = 1.0
 
@@ -36,14 +38,14 @@ FIRST_ROWS_SECONDS = 1.0
 def fill(url: DatabaseURL) -> None:
     if url.dialect == "sqlite":
         with closing(sqlite3.connect(url.database)) as file, file:
-            file.execute(FILL.format(task="'task ' || n % 50"))
+            file.execute(FILL.format(task="'task ' || n % 50", status=STATUS))
         return
     with closing(
         pymysql.connect(host=url.host, port=url.port, user=url.user, password=url.password, database=url.database)
     ) as connection:
         cursor = connection.cursor()
         cursor.execute("SET SESSION cte_max_recursion_depth = 1000000")
-        cursor.execute(FILL.format(task="CONCAT('task ', n % 50)"))
+        cursor.execute(FILL.format(task="CONCAT('task ', n % 50)", status=STATUS))
         connection.commit()
         cursor.execute("ANALYZE TABLE jobs")
 

@@ -58,7 +58,8 @@ async def test_the_pruner_keeps_what_it_is_told_to(store: Store, bench: Bench, m
     ids = await create(store, "quick", 3)
     await eventually(lambda: ended(store, ids))
     async with store.database.transaction() as transaction:
-        await transaction.execute("UPDATE jobs SET updated_at='2020-01-01 00:00:00.000000'")
+        long_ago = "'2020-01-01 00:00:00.000000'"
+        await transaction.execute(f"UPDATE jobs SET updated_at={long_ago}, listed_at={long_ago}")
     assert await Pruner(store, retention_days=0).run_once() is None
     assert len(await store.reads.jobs_by_id(ids)) == 3
     assert await Pruner(store, retention_days=1).run_once() == 0.05

@@ -69,7 +69,13 @@ async def everything(store: Store) -> dict[str, list[tuple[Any, ...]]]:
 
 
 async def assert_history_is_sound(store: Store, job_ids: Sequence[int]) -> None:
-    """Each job's events form a chain that begins with its creation and ends in its status."""
+    """Each job's events form a chain that begins with its creation and ends in its status, by which it is listed."""
+    astray = await store.database.fetch(
+        "SELECT id, status, listed_status, updated_at, listed_at FROM jobs WHERE listed_status<>"
+        "CASE WHEN status IN ('RUNNING', 'PARKED') THEN 'QUEUED' ELSE status END OR listed_at>updated_at "
+        "OR status<>'RUNNING' AND listed_at<>updated_at OR listed_status IS NULL OR listed_at IS NULL"
+    )
+    assert not astray
     events = await store.reads.events_of(job_ids)
     jobs = await store.reads.jobs_by_id(job_ids)
     for job_id in job_ids:

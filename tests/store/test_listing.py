@@ -51,16 +51,13 @@ async def various_jobs(store: Store, count: int = 90) -> list[JobRecord]:
             run_at = pick.choice([None, to_text(START + timedelta(minutes=pick.randrange(10)))])
             updated_at = to_text(START + timedelta(seconds=pick.randrange(20), microseconds=pick.randrange(3)))
             created_at = to_text(START + timedelta(seconds=index))
+            listed: tuple[str, str] = (status.value, updated_at)
+            if status is JobStatus.RUNNING:  # listed as it was before its claim
+                listed = (JobStatus.QUEUED.value, to_text(START - timedelta(hours=index)))
             await transaction.execute(
-                "UPDATE jobs SET status=%s, run_at=%s, updated_at=%s, created_at=%s, unclaimed_at=%s "
+                "UPDATE jobs SET status=%s, run_at=%s, updated_at=%s, created_at=%s, listed_status=%s, listed_at=%s "
                 f"WHERE id={each.job.id}",
-                (
-                    stored,
-                    run_at,
-                    updated_at,
-                    created_at,
-                    to_text(START - timedelta(hours=index)) if index % 3 else None,
-                ),
+                (stored, run_at, updated_at, created_at, *listed),
             )
             await transaction.execute(
                 f"UPDATE job_tag SET run_at=%s, updated_at=%s WHERE job_id={each.job.id}", (run_at, updated_at)

@@ -40,6 +40,7 @@ from engine.store.listing import (
     encode_cursor,
     sort_key,
 )
+from engine.store.rows import at_rest
 from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store, database_for
 from engine.webhooks import Receivers
@@ -93,6 +94,7 @@ async def fill(url: str) -> None:
         statuses = pick.choices(list(WEIGHTS), list(WEIGHTS.values()), k=len(ids))
         async with store.database.transaction() as transaction:
             for status in JobStatus:
+                resting = JobStatus.QUEUED if status is JobStatus.RUNNING else status
                 for day in range(20):
                     own = [job_id for job_id, each in zip(ids, statuses, strict=True) if each is status]
                     chosen = [job_id for job_id in own if job_id % 20 == day]
@@ -100,7 +102,7 @@ async def fill(url: str) -> None:
                     moment = to_text(now - timedelta(days=day, microseconds=pick.randrange(10**9)))
                     run_at = "NULL" if day % 5 == 0 else f"'{moment}'"
                     await transaction.execute(
-                        f"UPDATE jobs SET status='{status.value}', updated_at='{moment}', run_at={run_at} "
+                        f"UPDATE jobs SET {at_rest(resting, moment)}, status='{status.value}', run_at={run_at} "
                         f"WHERE id IN ({some})"
                     )
                     await transaction.execute(

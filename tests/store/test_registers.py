@@ -65,7 +65,10 @@ async def test_statistics(store: Store) -> None:
     assert stats.oldest_queued_seconds is not None
     assert 0 <= stats.oldest_queued_seconds < 30
     async with store.database.transaction() as transaction:
-        await transaction.execute("UPDATE jobs SET updated_at='2001-01-01 00:00:00.000000' WHERE status='COMPLETED'")
+        long_ago = "'2001-01-01 00:00:00.000000'"
+        await transaction.execute(
+            f"UPDATE jobs SET updated_at={long_ago}, listed_at={long_ago} WHERE status='COMPLETED'"
+        )
     assert (await store.reads.stats()).completed_last_minute == 0
 
 
