@@ -37,9 +37,9 @@ class Copy:
             with closing(sqlite3.connect(self._url.database)) as source, closing(sqlite3.connect(self._file)) as target:
                 source.backup(target)
             return
-        dump = shutil.which("mariadb-dump") or shutil.which("mysqldump")
+        dump = shutil.which("mariadb-dump")
         if dump is None:
-            give_up(config, "mysqldump", "install mariadb-client")
+            give_up(config, "mariadb-dump", "install mariadb-client")
         command = [dump, "--no-defaults", *self._login, "--single-transaction", self._url.database]
         self._file.write_bytes(subprocess.run(command, check=True, capture_output=True).stdout)
 
@@ -56,7 +56,7 @@ class Copy:
                 path.unlink()
             shutil.copyfile(self._file, self._url.database)
             return
-        client = shutil.which("mariadb") or shutil.which("mysql")
+        client = shutil.which("mariadb")
         assert client is not None
         with self._file.open("rb") as dump:
             subprocess.run([client, "--no-defaults", *self._login, self._url.database], stdin=dump, check=True)
@@ -88,6 +88,13 @@ def serve(launch: Launch, url: str, receiver: Receiver) -> ServerProcess:
     )
 
 
+@pytest.mark.parametrize(
+    "own_url",
+    [
+        pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mariadb")
+    ],  # a MySQL needs its own dump
+    indirect=True,
+)
 async def test_a_restore(
     pytestconfig: pytest.Config, launch: Launch, own_url: str, tmp_path: Path, api_of: Any, receiver: Receiver
 ) -> None:
