@@ -90,9 +90,7 @@ def serve(launch: Launch, url: str, receiver: Receiver) -> ServerProcess:
 
 @pytest.mark.parametrize(
     "own_url",
-    [
-        pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mariadb")
-    ],  # a MySQL needs its own dump
+    [pytest.param(name, marks=getattr(pytest.mark, name)) for name in ("sqlite", "mariadb", "mysql")],
     indirect=True,
 )
 async def test_a_restore(

@@ -164,7 +164,8 @@ async def test_old_jobs_are_pruned(open_store: OpenStore) -> None:
     ended.append(await job_in(store, JobStatus.CANCELLED, tags=["a"]))
     recent = await job_in(store, JobStatus.COMPLETED, tags=["a"])
     waiting = await job_in(store, JobStatus.PENDING, tags=["a"])
-    await age(store, "jobs", "updated_at", f"id<>{recent}", 86_401)
+    for column in ("updated_at", "listed_at"):
+        await age(store, "jobs", column, f"id<>{recent}", 86_401)
     assert await store.prune(86_400.0, 2) == 2
     assert await store.prune(86_400.0, 2) == 1
     assert await store.prune(86_400.0, 2) == 0
@@ -175,7 +176,8 @@ async def test_old_jobs_are_pruned(open_store: OpenStore) -> None:
 
 async def test_a_job_that_was_retried_is_not_pruned(store: Store) -> None:
     job_id = await job_in(store, JobStatus.FAILED)
-    await age(store, "jobs", "updated_at", f"id={job_id}", 86_401)
+    for column in ("updated_at", "listed_at"):
+        await age(store, "jobs", column, f"id={job_id}", 86_401)
     await store.change_job(job_id, Trigger.RETRY)
     assert await store.prune(86_400.0, 10) == 0
 
@@ -186,7 +188,8 @@ async def test_pruners_side_by_side(open_store: OpenStore, limit: int) -> None:
     await stores[0].create_jobs([new_job(run=True) for _ in range(20)])
     jobs = await claim(stores[0], 20)
     await asyncio.gather(*(stores[0].finish(Finish.completed(job, None)) for job in jobs))
-    await age(stores[0], "jobs", "updated_at", "id>0", 100)
+    for column in ("updated_at", "listed_at"):
+        await age(stores[0], "jobs", column, "id>0", 100)
     pruned = 0
     while found := sum(await asyncio.gather(*(store.prune(10.0, limit) for store in stores))):
         pruned += found
@@ -205,7 +208,8 @@ async def test_long_logs_are_removed_in_parts(store: Store, monkeypatch: pytest.
                 "job_log", columns, [(job_id, 1, transaction.now_text, "info", str(n)) for n in range(10)]
             )
         if remove == "prune":
-            await age(store, "jobs", "updated_at", f"id={job_id}", 100)
+            for column in ("updated_at", "listed_at"):
+                await age(store, "jobs", column, f"id={job_id}", 100)
             assert [await store.prune(10.0, 5) for _ in range(4)] == [4, 4, 1, 0]
         else:
             assert await store.delete_jobs(JobFilter(ids=(job_id,))) == 1
