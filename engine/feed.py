@@ -1,9 +1,9 @@
 """The live feed: the event log, read in order once for all subscribers of this process.
 
 There is one source, the log itself. A commit in this process brings its own events along, which are taken where they
-follow at once on what was given; everything else, and what other processes write, is read from the database, when
-there is a hint or by polling. So every subscriber sees every event exactly once and in the order of ``seq``, whoever
-wrote it, and a cursor always means the same place.
+follow at once on what was given; everything else, and what other processes write, is read from the database, when a
+notifier brings a hint or by polling. So every subscriber sees every event exactly once and in the order of ``seq``,
+whoever wrote it, and a cursor always means the same place.
 
 Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
 transaction under way may yet fill it, waits for that, and passes only numbers that were never used. What was settled
@@ -23,6 +23,8 @@ from typing import Any, TypeVar
 
 from engine.clock import Clock
 from engine.errors import CursorExpired, InvalidInput, SlowConsumer
+from engine.notifier.contract import Notifier
+from engine.notifier.poll import PollNotifier
 from engine.records import EventRecord, StatusChange
 from engine.service import Service
 from engine.store.store import Store
@@ -89,14 +91,19 @@ class Subscriber:
 
 
 class Feed(Service):
-    """Reads the log on behalf of all subscribers."""
+    """Reads the log on behalf of all subscribers.
+
+    Args:
+        notifier: tells of what other processes commit; without one it polls.
+    """
 
     name = "feed"
     interval_seconds = POLL_SECONDS
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(self, store: Store, notifier: Notifier | None = None, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
         self._store = store
+        self._notifier = notifier or PollNotifier()
         self._reads = store.reads
         self._subscribers: set[Subscriber] = set()
         self._filters: Counter[ChangeFilter] = Counter()
@@ -122,6 +129,11 @@ class Feed(Service):
     def _committed(self, unit: Unit) -> None:
         if self._subscribers and unit.last_seq is not None:
             self._brought.append(unit)
+            self.wake()
+
+    def look(self, seq: int) -> None:
+        """Read on at once: somebody has told that there are events up to ``seq``."""
+        if self._subscribers and (self._position is None or seq > self._position):
             self.wake()
 
     async def subscribe(self, where: ChangeFilter, after: str | None = None) -> AsyncGenerator[StatusChange, None]:
@@ -260,7 +272,7 @@ class Feed(Service):
             self._settle(self._position)
         if len(ready) < len(events):
             return 0.01
-        return 0.0 if len(events) >= PAGE or self._brought else None
+        return 0.0 if len(events) >= PAGE or self._brought else self._notifier.pause(POLL_SECONDS)
 
     def _own(self, position: int) -> list[EventRecord]:
         """What this process has committed right behind ``position``, if nobody else has a number in between."""

@@ -7,6 +7,7 @@ itself back on it.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import TYPE_CHECKING
 
 from engine.service import Service
@@ -34,7 +35,15 @@ class Heart(Service):
         self._beat_seconds = min(HEARTBEAT_SECONDS, worker.lease_seconds / 6)
         self.interval_seconds = min(LOOK_SECONDS, self._beat_seconds)
         self._last_beat = 0.0
+        self._suspects: set[int] = set()
         self.progress: dict[int, float] = {}
+
+    def look(self, job_ids: Collection[int]) -> None:
+        """Look at once which of these jobs are to be cancelled, if they are held here."""
+        suspects = self._worker.held.keys() & set(job_ids)
+        if suspects:
+            self._suspects |= suspects
+            self.wake()
 
     async def run_once(self) -> float | None:
         worker = self._worker
@@ -70,9 +79,11 @@ class Heart(Service):
 
     async def _look_for_cancels(self) -> None:
         before = self.clock.monotonic() - LOOK_SECONDS
-        running = [run.job.id for run in self._worker.runs if run.started_at < before and run.interrupted_at is None]
+        running = {run.job.id for run in self._worker.runs if run.started_at < before and run.interrupted_at is None}
+        running |= self._suspects & self._worker.held.keys()
+        self._suspects.clear()
         if running:
-            self._worker.cancel(await self._store.reads.to_cancel(running))
+            self._worker.cancel(await self._store.reads.to_cancel(list(running)))
 
     async def _report_progress(self) -> None:
         latest, self.progress = self.progress, {}

@@ -38,6 +38,8 @@ MAX_URL_LENGTH = 2048
 MAX_TAGS = 20
 MAX_TAG_LENGTH = 100
 MAX_BULK_CREATE = 1000
+REMEMBERED_SECONDS = 10.0
+"""How long the tasks of other processes are remembered; a hint ends it before."""
 UnknownTask = Literal["simulate", "reject"]
 
 
@@ -70,6 +72,7 @@ class Jobs:
         self._registry = registry
         self._unknown_task = unknown_task
         self._declared: dict[str, TaskRecord] = {}
+        self._declared_at = 0.0
 
     async def create(self, inputs: Sequence[JobInput]) -> list[Created]:
         """Create all of ``inputs``, or none.
@@ -208,9 +211,15 @@ class Jobs:
 
     async def _declared_task(self, name: str) -> TaskRecord | None:
         """A task that another process's worker has declared."""
-        if name not in self._declared:
+        now = self._store.clock.monotonic()
+        if name not in self._declared or now - self._declared_at > REMEMBERED_SECONDS:
             self._declared = {task.name: task for task in await self._store.reads.tasks()}
+            self._declared_at = now
         return self._declared.get(name)
+
+    def forget_tasks(self) -> None:
+        """What other processes have declared may have changed."""
+        self._declared = {}
 
 
 def _digest(job: NewJob) -> str:

@@ -20,6 +20,11 @@ TASKS_ABANDONED = Counter(
 LOG_LINES_DROPPED = Counter(
     "signalbox_job_log_lines_dropped", "Lines of jobs' logs that were lost, by what was in the way.", ["reason"]
 )
+HINTS_SENT = Counter(
+    "signalbox_hints_sent", "Hints to other processes that Redis has taken: work, events, cancel, settings.", ["kind"]
+)
+HINTS_RECEIVED = Counter("signalbox_hints_received", "Hints of other processes that Redis has brought.", ["kind"])
+HINTS_DROPPED = Counter("signalbox_hints_dropped", "Hints that could not be sent; others poll instead.", ["kind"])
 JOB_CHANGES = Counter(
     "signalbox_job_changes", "Changes of jobs' statuses that this process committed.", ["from_status", "to_status"]
 )

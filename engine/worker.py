@@ -29,6 +29,8 @@ from engine.executor import Attempts, timed_out
 from engine.heart import Heart
 from engine.joblogs import JobLogs
 from engine.metrics import CLAIM_SECONDS, JOBS_CLAIMED, OTHER, TASKS_ABANDONED, Tally
+from engine.notifier.contract import News, Notifier
+from engine.notifier.poll import PollNotifier
 from engine.offers import Offer
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
@@ -43,7 +45,7 @@ from engine.threads import DaemonThreads
 log = structlog.get_logger("signalbox.worker")
 
 LEASE_SECONDS = 30.0
-POLL_SECONDS = 0.5
+POLL_SECONDS = 0.25
 MAX_CLAIM = 1000
 """One claim takes at most so many: its rows are locked, and its transaction grows with it."""
 LONGEST_PREFETCH = 2000
@@ -60,6 +62,7 @@ class Worker(Service):
         slots: how many attempts may run at once.
         grace_seconds: how long running attempts may go on after ``stop``.
         lease_seconds: how long a claim lasts without a heartbeat.
+        notifier: tells of jobs that others made; without one it polls.
     """
 
     name = "worker"
@@ -74,9 +77,11 @@ class Worker(Service):
         slots: int = 10,
         grace_seconds: float = 30.0,
         lease_seconds: float = LEASE_SECONDS,
+        notifier: Notifier | None = None,
         clock: Clock | None = None,
     ) -> None:
         super().__init__(clock or store.clock)
+        self._notifier = notifier or PollNotifier()
         self.slots = slots
         self.grace_seconds = grace_seconds
         self.lease_seconds = lease_seconds
@@ -158,6 +163,11 @@ class Worker(Service):
         return self.slots - len(self._running)
 
     @property
+    def room(self) -> int:
+        """How many jobs it would claim now."""
+        return 0 if self._draining else max(0, self._wanted())
+
+    @property
     def held(self) -> dict[int, ClaimedJob]:
         """The jobs that are claimed and not yet reported, by id."""
         return self._held
@@ -193,9 +203,13 @@ class Worker(Service):
 
     async def run_once(self) -> float | None:
         worker_id = self.id or await self.register()
-        if self._wanted() <= 0 or self._draining or self._offer is not None:
-            return None
-        self._may_be_more = False
+        if self.room <= 0 or self._offer is not None:
+            return self._notifier.pause(POLL_SECONDS)
+        was_told, self._may_be_more = self._may_be_more, False
+        if not was_told and not await self._store.reads.is_any_queued():
+            return self._rest()
+        if self._offer is not None:  # it was made while we looked
+            return self._notifier.pause(POLL_SECONDS)
         began = self.clock.monotonic()
         self._is_claiming = True
         try:
@@ -203,7 +217,7 @@ class Worker(Service):
         finally:
             self._is_claiming = False
         self._take(jobs, began)
-        return 0.0 if self._may_be_more and self._wanted() > 0 else None
+        return 0.0 if self._may_be_more and self._wanted() > 0 else self._rest()
 
     def offer(self) -> tuple[ClaimRequest, Offer] | None:
         """A claim to go along with new jobs, if a slot is free and nothing is claimed for it yet."""
@@ -238,6 +252,18 @@ class Worker(Service):
         self._fill_slots()
         if jobs and len(jobs) == self._asked_for:
             self._may_be_more = True
+            self._notifier.tell(News(queued=1))
+
+    def _rest(self) -> float:
+        """The seconds until the next look, unless somebody tells of a job before."""
+        if not self._may_be_more:
+            self._notifier.await_work()
+        return self._notifier.pause(POLL_SECONDS)
+
+    def look(self) -> None:
+        """Claim at once: somebody has told of a job."""
+        self._may_be_more = True
+        self.wake()
 
     def _wanted_now(self) -> int:
         """Asked when the claim's transaction begins: by then more slots are free than when it was queued."""
@@ -306,7 +332,11 @@ class Worker(Service):
         else:
             self._hand_in(finish)
         self._fill_slots()
-        if self._may_be_more and not self._draining and self._wanted() > 0:
+        if self._draining:
+            return
+        if not self._may_be_more:
+            self._notifier.await_work()
+        elif self._wanted() > 0:
             self.wake()
 
     def _hand_in(self, finish: Finish) -> None:

@@ -51,6 +51,13 @@ class Metrics:
         for name, count in application.store.waiting.items():
             lanes.add_metric([name], count)
         yield lanes
+        notifier = GaugeMetricFamily(
+            "signalbox_notifier_live",
+            "1 while hints of other processes arrive; without them it polls.",
+            labels=["notifier"],
+        )
+        notifier.add_metric([application.notifier.name], application.notifier.is_live)
+        yield notifier
         loops = GaugeMetricFamily("signalbox_loop_up", "1 while the loop does its work.", labels=["loop"])
         for service in application.loops:
             loops.add_metric([service.name], service.problem is None)

@@ -17,6 +17,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from engine.errors import ConfigurationError
+from engine.notifier.address import check_redis_url
 from models.connection import DatabaseURL
 from server.client.address import NAMES as CLIENT_NAMES
 from server.keys import ApiKey, parse_list
@@ -42,7 +43,14 @@ class Settings(BaseSettings):
     redis_url: SecretStr | None = Field(
         None,
         validation_alias="REDIS_URL",
-        description="hints between processes; without it they poll (read, and not used yet)",
+        description="hints between processes, over Redis or Valkey: `redis://user:password@host:6379/0`, `rediss://` "
+        "with TLS, `unix:///path`; without it they poll",
+    )
+    notifier: Literal["auto", "poll", "redis", "memory"] = Field(
+        "auto",
+        validation_alias="SIGNALBOX_NOTIFIER",
+        description="how processes learn of each other's work: `redis`, `poll` (from the database), or `memory`, for "
+        "there is but one; `auto` is `redis` where `REDIS_URL` is set, else `poll`",
     )
     webhook_url: str | None = Field(
         None, validation_alias="WEBHOOK_URL", description="where every completed job is POSTed"
@@ -184,6 +192,14 @@ class Settings(BaseSettings):
     @classmethod
     def _database(cls, value: SecretStr) -> SecretStr:
         DatabaseURL.parse(value.get_secret_value())
+        return value
+
+    @field_validator("redis_url")
+    @classmethod
+    def _redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is None or not value.get_secret_value():
+            return None
+        check_redis_url(value.get_secret_value())
         return value
 
     @field_validator("root_path")

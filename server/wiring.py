@@ -23,8 +23,12 @@ from engine.feed import Feed
 from engine.history import jobs_created
 from engine.http_client import HttpClient
 from engine.jobs import Jobs
+from engine.notifier.contract import Notifier
+from engine.notifier.memory import MemoryNotifier
+from engine.notifier.poll import PollNotifier
 from engine.promoter import Promoter
 from engine.registry import TaskRegistry
+from engine.relay import Relay
 from engine.scheduler import Scheduler
 from engine.schedules import Schedules
 from engine.secrets import SecretBox
@@ -63,6 +67,7 @@ class Application:
     client: HttpClient
     engine: Engine
     feed: Feed
+    notifier: Notifier
     worker: Worker | None
     keys: Keys
     key_file: KeyFile | None
@@ -151,11 +156,20 @@ def build(
     store = Store(database_for(settings.database), outbox=receivers.outbox)
     builtin = builtin_tasks(client, smtp_url, store.database.now, functools.partial(jobs_created, store.reads))
     registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
-    feed = Feed(store)
+    notifier = notifier_for(settings, store, with_api=with_api, with_worker=with_worker)
+    feed = Feed(store, notifier)
     jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
     worker = None
     if with_worker:
-        worker = Worker(store, registry, slots=slots, grace_seconds=grace_seconds, lease_seconds=lease_seconds)
+        worker = Worker(
+            store,
+            registry,
+            slots=slots,
+            grace_seconds=grace_seconds,
+            lease_seconds=lease_seconds,
+            notifier=notifier,
+        )
+    Relay(store, notifier, worker=worker, feed=feed, jobs=jobs)
     endpoints = Endpoints(store, box, settings.webhook_url)
     services: list[Service] = []
     if worker is not None:
@@ -169,6 +183,7 @@ def build(
         services += [feed, Rekeyer(endpoints, store.clock), ThroughputCounter(store)]
     if key_file is not None:
         services.append(key_file)
+    services += notifier.services  # the last to stop: the others have something to tell until their end
     waiting = Waiting(store.reads, unknown_task=settings.unknown_task)
     webhook_log = WebhookLog(store, endpoints)
     trials = WebhookTrials(store, endpoints, receivers, client, VERSION)
@@ -188,8 +203,31 @@ def build(
     )
     redactor = Redactor(settings.redacted_keys)
     return Application(
-        settings, store, registry, client, engine, feed, worker, keys, key_file, redactor, receivers, services
+        settings, store, registry, client, engine, feed, notifier, worker, keys, key_file, redactor, receivers, services
     )
+
+
+def notifier_for(settings: Settings, store: Store, *, with_api: bool, with_worker: bool) -> Notifier:
+    """The notifier that the settings ask for.
+
+    Raises:
+        ConfigurationError: it cannot be used here.
+    """
+    url = None if settings.redis_url is None else settings.redis_url.get_secret_value()
+    if settings.notifier == "memory":
+        if not (with_api and with_worker):
+            raise ConfigurationError(
+                "SIGNALBOX_NOTIFIER=memory is for one server that runs its jobs itself, and has no process beside it. "
+                "Use poll, or redis."
+            )
+        return MemoryNotifier()
+    if settings.notifier == "redis" and url is None:
+        raise ConfigurationError("SIGNALBOX_NOTIFIER=redis needs REDIS_URL, as in redis://host:6379/0.")
+    if url is None or settings.notifier == "poll":
+        return PollNotifier()
+    from engine.notifier.redis import RedisNotifier  # which takes a while to import, and is not always wanted
+
+    return RedisNotifier(url, store.deployment, clock=store.clock, reads_events=with_api, runs_jobs=with_worker)
 
 
 def read_keys(settings: Settings) -> tuple[Keys, KeyFile | None]:

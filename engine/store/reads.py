@@ -293,6 +293,11 @@ class Reads:
         )
         return {row[0] for row in rows}
 
+    async def is_any_queued(self) -> bool:
+        """Whether there is a job to claim: what an idle worker asks again and again, so it is one look at an index."""
+        source = f"jobs{self._database.by_index('jobs_claim')}"
+        return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='QUEUED' LIMIT 1"))
+
     async def queue(self, limit: int) -> list[int]:
         """The ids of what is QUEUED, in the order of claims; not of what is parked, which nobody claims."""
         source = f"jobs{self._database.by_index('jobs_claim')}"

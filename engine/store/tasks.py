@@ -45,6 +45,7 @@ class TaskWrites:
         """Make these tasks known. What operators set (paused) stays."""
         transaction = unit.transaction
         for tasks in requests:
+            unit.tasks_changed = True
             known = {row[0] for row in await transaction.fetch("SELECT name FROM task")}
             for task in sorted(tasks, key=lambda each: each.name):
                 values = (
@@ -91,4 +92,5 @@ class TaskWrites:
                 await transaction.execute(f"UPDATE task SET paused={int(request.paused)} WHERE name=%s", [request.name])
             answers.append(replace(task, paused=request.paused))
             unit.resumed += not request.paused
+            unit.tasks_changed = True
         return answers

@@ -50,6 +50,7 @@ class Unit:
         became_queued: how many jobs workers can claim that they could not before.
         parked: how many jobs were taken out of their way.
         resumed: how many tasks were.
+        tasks_changed: whether a task was declared, paused or resumed.
     """
 
     def __init__(self, transaction: Transaction) -> None:
@@ -60,6 +61,7 @@ class Unit:
         self.became_scheduled = 0
         self.parked = 0
         self.resumed = 0
+        self.tasks_changed = False
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
         self.deliveries: list[NewDelivery] = []
