@@ -98,7 +98,10 @@ class Deliveries(Service):
         if free <= 0:
             return None
         is_crowded = len(self._under_way) >= self._concurrency
-        self._may_be_more = False
+        was_told, self._may_be_more = self._may_be_more, False
+        if not was_told and not await self._store.reads.is_any_delivery_pending():
+            self._lanes = +self._lanes
+            return None
         due = await self._store.claim_deliveries(
             min(free, self._concurrency),
             LEASE_SECONDS,

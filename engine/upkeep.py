@@ -16,11 +16,13 @@ from engine.metrics import JOBS_RESCUED
 from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
+from models.enums import JobStatus
 
 log = structlog.get_logger("signalbox.upkeep")
 
 GRACE_AFTER_OUTAGE_SECONDS = 10.0
 FORGET_WORKERS_SECONDS = 60.0
+LOOK_FOR_WORKERS_SECONDS = 10.0
 PRUNE_LIMIT = 200
 DAY_SECONDS = 86_400.0
 
@@ -34,15 +36,18 @@ class Rescuer(Service):
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
         self._store = store
-        self._not_before = self.clock.monotonic()
+        self._not_before = self._workers_at = self.clock.monotonic()
 
     async def run_once(self) -> float | None:
         try:
-            if self.clock.monotonic() < self._not_before:
+            now = self.clock.monotonic()
+            if now < self._not_before:
                 await self._store.database.now()
                 return None
-            rescued = await self._store.rescue()
-            await self._store.forget_workers(FORGET_WORKERS_SECONDS)
+            rescued = await self._store.rescue() if await self._store.reads.is_any(JobStatus.RUNNING) else []
+            if now >= self._workers_at:
+                await self._store.forget_workers(FORGET_WORKERS_SECONDS)
+                self._workers_at = now + LOOK_FOR_WORKERS_SECONDS
         except Unavailable:
             self._not_before = self.clock.monotonic() + GRACE_AFTER_OUTAGE_SECONDS
             raise

@@ -41,6 +41,7 @@ from engine.store.claims import ClaimRequest
 from engine.store.store import Store
 from engine.store.unit import Unit
 from engine.threads import DaemonThreads
+from models.enums import JobStatus
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -206,7 +207,7 @@ class Worker(Service):
         if self.room <= 0 or self._offer is not None:
             return self._notifier.pause(POLL_SECONDS)
         was_told, self._may_be_more = self._may_be_more, False
-        if not was_told and not await self._store.reads.is_any_queued():
+        if not was_told and not await self._store.reads.is_any(JobStatus.QUEUED):
             return self._rest()
         if self._offer is not None:  # it was made while we looked
             return self._notifier.pause(POLL_SECONDS)

@@ -1,4 +1,4 @@
-"""Reading REDIS_URL. redis-py is not needed for that: it takes a tenth of a second to import, and not everyone uses it."""
+"""Reading REDIS_URL, without redis-py: it takes a tenth of a second to import, and not everyone uses it."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ class Line:
         self._where = check_redis_url(url)
         self._client: Redis | None = None
         try:
-            self._new_client().connection_pool.make_connection()
+            self._new_client().connection_pool.make_connection()  # type: ignore[no-untyped-call]
         except (TypeError, ValueError, RedisError) as error:
             raise ConfigurationError("REDIS_URL: an option after the ? is not known, or not of its type.") from error
 

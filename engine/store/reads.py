@@ -273,15 +273,17 @@ class Reads:
             if event.job_id in records
         ]
 
-    async def seconds_to_next_due(self, now: datetime) -> float | None:
-        waits = []
-        for priority in JobPriority:
-            rows = await self._database.fetch(
-                f"SELECT run_at FROM {self._by_run_at} WHERE listed_status='SCHEDULED' AND priority={int(priority)} "
-                "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1"
-            )
-            waits += [(from_text(row[0]) - now).total_seconds() for row in rows]
-        return max(0.0, min(waits)) if waits else None
+    async def next_due(self) -> datetime | None:
+        """When the next SCHEDULED job is due; None when there is none. Each priority is read in the order of its
+        index."""
+        firsts = (
+            f"(SELECT run_at FROM {self._by_run_at} WHERE listed_status='SCHEDULED' AND priority={int(priority)} "
+            "AND run_at IS NOT NULL ORDER BY run_at, id LIMIT 1)"
+            for priority in JobPriority
+        )
+        [row] = await self._database.fetch(f"SELECT {', '.join(firsts)}")
+        found = [each for each in row if each is not None]
+        return from_text(min(found)) if found else None
 
     async def to_cancel(self, job_ids: Sequence[int]) -> set[int]:
         """Those among running jobs that someone has asked to cancel."""
@@ -293,10 +295,16 @@ class Reads:
         )
         return {row[0] for row in rows}
 
-    async def is_any_queued(self) -> bool:
-        """Whether there is a job to claim: what an idle worker asks again and again, so it is one look at an index."""
+    async def is_any(self, status: JobStatus) -> bool:
+        """Whether any job is in a status, parked ones not counted. Idle loops ask this instead of beginning a
+        transaction: it is one look at an index."""
         source = f"jobs{self._database.by_index('jobs_claim')}"
-        return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='QUEUED' LIMIT 1"))
+        return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='{status.value}' LIMIT 1"))
+
+    async def is_any_delivery_pending(self) -> bool:
+        """Whether any webhook is yet to be delivered, due or not."""
+        source = f"webhook_delivery{self._database.by_index('webhook_delivery_due')}"
+        return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='PENDING' LIMIT 1"))
 
     async def queue(self, limit: int) -> list[int]:
         """The ids of what is QUEUED, in the order of claims; not of what is parked, which nobody claims."""

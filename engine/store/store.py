@@ -273,8 +273,8 @@ class Store:
 
     async def seconds_to_next_due(self) -> float | None:
         """How long until the next scheduled job is due, by the database's clock; None when there is none."""
-        now = await self.database.now()
-        return await self.reads.seconds_to_next_due(now)
+        due = await self.reads.next_due()
+        return None if due is None else max(0.0, (due - await self.database.now()).total_seconds())
 
     async def rescue(self) -> list[Rescued]:
         """Take back the claims whose lease has ended by the database's clock."""

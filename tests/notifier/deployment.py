@@ -1,0 +1,91 @@
+"""The parts of a process that hear of others, built as the server builds them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from typing import Any
+
+from engine.feed import ChangeFilter, Feed
+from engine.jobs import Jobs
+from engine.notifier.contract import Notifier
+from engine.registry import Task, TaskContext, TaskRegistry
+from engine.relay import Relay
+from engine.store.store import Store
+from engine.upkeep import Unparker
+from engine.worker import Worker
+
+Network = Callable[..., Notifier]
+
+
+class Workbench:
+    """Tasks that tell where they ran."""
+
+    def __init__(self) -> None:
+        self.ran: list[int] = []
+        self.began: list[int] = []
+        self.interrupted: list[int] = []
+        self.gate = asyncio.Event()
+
+    async def quick(self, ctx: TaskContext) -> None:
+        self.ran.append(ctx.job_id)
+
+    async def waits(self, ctx: TaskContext) -> None:
+        self.began.append(ctx.job_id)
+        try:
+            await self.gate.wait()
+        except asyncio.CancelledError:
+            self.interrupted.append(ctx.job_id)
+            raise
+
+    def registry(self) -> TaskRegistry:
+        return TaskRegistry(
+            Task.declare(each.__name__, each, max_attempts=3, timeout_seconds=30.0) for each in (self.quick, self.waits)
+        )
+
+
+class Process:
+    """A server; with ``slots`` it is a worker too."""
+
+    def __init__(self, store: Store, network: Network, workbench: Workbench, slots: int) -> None:
+        self.store = store
+        self.notifier = network(store, runs_jobs=slots > 0)
+        self.feed = Feed(store, self.notifier)
+        registry = workbench.registry() if slots else TaskRegistry([])
+        self.jobs = Jobs(store, registry)
+        self.worker: Worker | None = None
+        self._services: list[Any] = [self.feed, Unparker(store)]
+        if slots:
+            self.worker = Worker(store, registry, slots=slots, grace_seconds=0.0, notifier=self.notifier)
+            if self.notifier.is_live or self.notifier.services:
+                self.worker.heart.interval_seconds = 600.0
+            self._services.insert(0, self.worker)
+        self.relay = Relay(store, self.notifier, worker=self.worker, feed=self.feed, jobs=self.jobs)
+        self.got: list[int] = []
+        self._watching: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        for service in (*self._services, *self.notifier.services):
+            service.start()
+
+    def watch(self) -> None:
+        """Subscribe to everything from the beginning of the log; ``got`` has the numbers of the events."""
+
+        async def watch() -> None:
+            async with aclosing(self.feed.subscribe(ChangeFilter(), "0")) as changes:
+                async for change in changes:
+                    self.got.append(change.seq)
+
+        self._watching = asyncio.create_task(watch())
+
+    async def stop(self) -> None:
+        if self._watching is not None:
+            self._watching.cancel()
+            await asyncio.gather(self._watching, return_exceptions=True)
+        for service in (*self._services, *self.notifier.services):
+            await service.stop()
+
+
+MakeProcess = Callable[..., Awaitable[Process]]
+"""Starts a process; those that were made before are heard by it."""
