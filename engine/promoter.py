@@ -13,6 +13,8 @@ class Promoter(Service):
 
     name = "promoter"
     interval_seconds = 1.0
+    idle_seconds = 2.0
+    """While nothing is SCHEDULED. What this process commits wakes it; it may have to take over another's."""
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
@@ -26,7 +28,7 @@ class Promoter(Service):
     async def run_once(self) -> float | None:
         wait = await self._store.seconds_to_next_due()
         if wait is None:
-            return None
+            return self.idle_seconds
         if wait > 0:
             return min(wait, self.interval_seconds)
         await self._store.promote_due()

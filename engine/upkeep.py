@@ -83,10 +83,11 @@ class Pruner(Service):
 
 
 class Unparker(Service):
-    """Puts the jobs of resumed tasks back into the queue."""
+    """Puts the jobs of resumed tasks back into the queue. The process that resumes one begins at once, and so does one
+    that has just parked a job, for its task may have been resumed meanwhile; the others go on where those have died."""
 
     name = "unparker"
-    interval_seconds = 1.0
+    interval_seconds = 5.0
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
@@ -94,7 +95,7 @@ class Unparker(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.resumed:
+        if unit.resumed or unit.parked:
             self.wake()
 
     async def run_once(self) -> float | None:
