@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from databases import ALL_DATABASES, SERVERS, OpenStore, Server, checked_out
 from eventually import eventually
+from redis_server import RedisServer
 from requirements import NOT_TESTED, Missing, give_up
 
 from engine.store.store import Store, database_for
@@ -98,6 +99,18 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
         return f"sqlite://{path}"
     servers: Servers = request.getfixturevalue("servers")
     return servers.get(request.param).empty()
+
+
+@pytest.fixture
+def redis_server(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[RedisServer]:
+    """A Redis that runs, and may be killed."""
+    try:
+        server = RedisServer(tmp_path / "redis")
+    except Missing as missing:
+        give_up(pytestconfig, "Redis", str(missing))
+    server.start()
+    yield server
+    server.kill()
 
 
 @pytest.fixture

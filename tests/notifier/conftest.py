@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
-from pathlib import Path
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 from deployment import MakeProcess, Network, Process, Workbench
 from eventually import eventually
 from redis_server import RedisServer
-from requirements import Missing, give_up
 
 import engine.notifier.contract
 from engine.notifier.contract import Notifier
@@ -19,18 +17,6 @@ from engine.notifier.memory import Exchange, MemoryNotifier
 from engine.notifier.poll import PollNotifier
 from engine.notifier.redis import RedisNotifier
 from engine.store.store import Store
-
-
-@pytest.fixture
-def redis_server(pytestconfig: pytest.Config, tmp_path: Path) -> Iterator[RedisServer]:
-    """A Redis that runs, and may be killed."""
-    try:
-        server = RedisServer(tmp_path / "redis")
-    except Missing as missing:
-        give_up(pytestconfig, "Redis", str(missing))
-    server.start()
-    yield server
-    server.kill()
 
 
 @pytest.fixture(params=["memory", "poll", "redis"])

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a database: it delays, drops, holds everything back, and loses the answers to COMMITs."""
+"""A TCP proxy in front of a server: it delays, drops, holds everything back, and loses the answers to COMMITs."""
 
 from __future__ import annotations
 
