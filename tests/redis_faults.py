@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 
@@ -23,6 +24,19 @@ async def killed(redis: RedisServer) -> AsyncIterator[tuple[str, Act, Act]]:
 async def paused(redis: RedisServer) -> AsyncIterator[tuple[str, Act, Act]]:
     """It answers nobody for 3 s, and then goes on by itself."""
     yield redis.url, _in_thread(lambda: redis.pause(3.0)), _nothing
+
+
+@asynccontextmanager
+async def emptied(redis: RedisServer) -> AsyncIterator[tuple[str, Act, Act]]:
+    """Nothing of what was in it is there any more."""
+    yield redis.url, _in_thread(lambda: redis.ask("FLUSHALL")), _nothing
+
+
+@asynccontextmanager
+async def never_there(_redis: RedisServer) -> AsyncIterator[tuple[str, Act, Act]]:
+    """A port that accepts connections, and answers nobody."""
+    with socket.create_server(("127.0.0.1", 0)) as hole:
+        yield f"redis://127.0.0.1:{hole.getsockname()[1]}/0", _nothing, _nothing
 
 
 @asynccontextmanager
@@ -55,6 +69,7 @@ async def cut_off(redis: RedisServer) -> AsyncIterator[tuple[str, Act, Act]]:
 
 
 FAULTS: tuple[Fault, ...] = (killed, paused, full, read_only, cut_off)
+"""Those that it must notice."""
 
 
 def _in_thread(act: Callable[[], object]) -> Act:
