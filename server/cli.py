@@ -282,7 +282,7 @@ def schema() -> None:
 
 @cli.command()
 def check(tasks: Tasks = None) -> None:
-    """Say whether settings, tasks and database are in order; exit code 1 where not."""
+    """Say whether settings, tasks, database and Redis are in order; exit code 1 where not."""
     settings = _settings("console")
     application = build(settings, task_sources=tasks or [])
     print(f"settings    fine; {len(application.registry)} tasks")
@@ -290,9 +290,11 @@ def check(tasks: Tasks = None) -> None:
     print(f"API keys    {'none: everyone who can reach it is an admin' if keys.is_open else len(keys)}")
     problem = asyncio.run(_check_database(settings))
     print(f"database    {settings.database.display}: {problem or 'fine'}")
+    unheard = asyncio.run(application.notifier.find_problem())
+    print(f"notifier    {application.notifier.where}{f': {unheard}' if unheard else ''}")
     target = settings.webhook_url
     print(f"webhook     {target or 'none'}{'' if target is None or settings.webhook_secret else ' (unsigned)'}")
-    raise SystemExit(1 if problem else 0)
+    raise SystemExit(1 if problem or unheard else 0)
 
 
 async def _check_database(settings: Settings) -> str | None:

@@ -31,10 +31,19 @@ class RedisServer:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self.port = free_port()
+        self._has_tls = False
 
     @property
     def url(self) -> str:
-        return f"redis://127.0.0.1:{self.port}/0"
+        return f"rediss://localhost:{self.port}/0" if self._has_tls else f"redis://127.0.0.1:{self.port}/0"
+
+    def start_with_tls(self, certificate: Path, key: Path) -> None:
+        """Start it, to be reached with TLS alone."""
+        self._has_tls = True
+        self.start(
+            *("--tls-port", str(self.port), "--port", "0", "--tls-auth-clients", "no"),
+            *("--tls-cert-file", str(certificate), "--tls-key-file", str(key)),
+        )
 
     def start(self, *options: str) -> None:
         """Start it, empty, and wait until it answers."""

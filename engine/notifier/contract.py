@@ -88,6 +88,15 @@ class Notifier(ABC):
     def await_work(self) -> None:
         """Let the next job that is for anybody be this process's: ``Listener.work`` is then called, once."""
 
+    @property
+    def where(self) -> str:
+        """What carries the hints, as people may see it."""
+        return self.name
+
+    async def find_problem(self) -> str | None:
+        """What is in the way of hints at this moment, whether it runs or not; None when nothing is."""
+        return None
+
     def pause(self, polling_seconds: float) -> float:
         """The seconds until a loop looks again that polls every ``polling_seconds`` when there are no hints."""
         return max(polling_seconds, SAFETY_SECONDS) if self.is_live else polling_seconds

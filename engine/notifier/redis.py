@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable
 import structlog
 
 from engine.clock import Clock
+from engine.errors import Unavailable
 from engine.notifier.address import check_redis_url
 from engine.notifier.contract import Listener, News, Notifier
 from engine.notifier.line import Line
@@ -39,7 +40,7 @@ class RedisNotifier(Notifier):
         reads_events: bool = True,
         runs_jobs: bool = True,
     ) -> None:
-        self.where = check_redis_url(url)
+        self._url = url
         self._deployment = deployment
         self._keys: Keys | None = None
         self._finding = asyncio.Lock()
@@ -51,6 +52,20 @@ class RedisNotifier(Notifier):
         self._waiter = Waiter(Line(url), *common, listener=self._heard_by, pass_on=self.tell) if runs_jobs else None
         links: list[Link | None] = [reader, self._waiter, self._sender]
         self.services = self._links = [each for each in links if each is not None]
+
+    @property
+    def where(self) -> str:
+        return check_redis_url(self._url)
+
+    async def find_problem(self) -> str | None:
+        line, keys = Line(self._url), Keys.of("check")
+        try:
+            await line.ask(lambda redis: redis.set(keys.probe, "1", ex=1))
+        except Unavailable as error:
+            return str(error).removeprefix(f"{self.where}: ")
+        finally:
+            await line.close()
+        return None
 
     def listen(self, listener: Listener) -> None:
         self._listener = listener

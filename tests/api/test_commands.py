@@ -11,6 +11,7 @@ import pytest
 from graphql import build_schema
 from graphql.utilities import find_breaking_changes
 from processes import OURS, SAMPLE_TASKS, run_command
+from redis_server import RedisServer
 
 import server.cli
 
@@ -82,6 +83,18 @@ SETTINGS = [
     ("DATABASE_URL", "sqlite:///etc", "sqlite /etc"),
     ("DATABASE_URL", "sqlite:///etc/passwd", "sqlite /etc/passwd"),
     ("DATABASE_URL", "", "DATABASE_URL: "),
+    ("SIGNALBOX_NOTIFIER", "pigeon", "SIGNALBOX_NOTIFIER: "),
+    ("SIGNALBOX_NOTIFIER", "redis", "SIGNALBOX_NOTIFIER=redis needs REDIS_URL"),
+    ("REDIS_URL", "http://user:hunter2@host", "REDIS_URL: use redis://"),
+    ("REDIS_URL", "redis://user:hunter2@host:port/0", "REDIS_URL: the port"),
+    ("REDIS_URL", "redis://user:hun/ter2@host/0", "REDIS_URL: the port"),
+    ("REDIS_URL", "redis://user:hunter2@host/name", "REDIS_URL: after the port"),
+    ("REDIS_URL", "redis://us[er:hunter2@host/0", "REDIS_URL: this is no URL"),
+    ("REDIS_URL", "redis://user:hunter2@℀host/0", "REDIS_URL: this is no URL"),
+    ("REDIS_URL", "redis://:hunter2@/0", "REDIS_URL: needs a host"),
+    ("REDIS_URL", "redis://:hunter2@host/0?socket_timeout=hunter2", "REDIS_URL: an option"),
+    ("REDIS_URL", "redis://:hunter2@host/0?colour=hunter2", "REDIS_URL: an option"),
+    ("REDIS_URL", "unix://", "REDIS_URL: needs a path"),
 ]
 
 
@@ -197,10 +210,33 @@ def test_migrate_then_check(home: Path, run: Run, monkeypatch: pytest.MonkeyPatc
     assert run("check", "--tasks", str(SAMPLE_TASKS)) == (
         0,
         "settings    fine; 12 tasks\nAPI keys    none: everyone who can reach it is an admin\n"
-        "database    sqlite signalbox.db: fine\n"
+        "database    sqlite signalbox.db: fine\nnotifier    poll\n"
         "webhook     https://example.com/hook (unsigned)\n",
         "",
     )
+
+
+def test_redis_is_checked(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch, redis_server: RedisServer) -> None:
+    run_command(home, "migrate")
+    monkeypatch.setenv("REDIS_URL", redis_server.url)
+    at = f"redis 127.0.0.1:{redis_server.port}/0"
+    code, said, error = run("check")
+    assert (code, f"notifier    {at}\n" in said, error) == (0, True, "")
+    redis_server.ask("CONFIG", "SET", "requirepass", "sesame")
+    monkeypatch.setenv("REDIS_URL", redis_server.url.replace("//", "//:hunter2@"))
+    code, said, error = run("check")
+    assert (code, f"notifier    {at}: " in said, error) == (1, True, "")
+    assert "hunter2" not in said
+    redis_server.kill()
+    code, said, error = run("check")
+    assert (code, f"notifier    {at}: " in said, error) == (1, True, "")
+
+
+def test_memory_is_for_one_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALBOX_NOTIFIER", "memory")
+    for command in (("worker",), ("serve", "--no-worker")):
+        code, _out, error = run(*command)
+        assert (code, "SIGNALBOX_NOTIFIER=memory is for one server" in error) == (1, True)
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,16 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import AsyncIterator, Callable, Collection
+from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import structlog
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
 from eventually import eventually
 from prometheus_client import REGISTRY
 from redis_faults import FAULTS, Fault
@@ -228,6 +234,35 @@ async def test_a_port_that_answers_nobody(join: Any) -> None:
         notifier.tell(News(queued=1, seq=1))
         assert not notifier.is_live
         assert all(not each.is_vital for each in notifier.services)
+
+
+async def test_tls(join: Any, redis_server: RedisServer, tmp_path: Path) -> None:
+    certificate, key = make_certificate(tmp_path)
+    redis_server.kill()
+    redis_server.start_with_tls(certificate, key)
+    trusted, _ = await join(url=f"{redis_server.url}?ssl_ca_certs={certificate}")
+    assert trusted.where == f"rediss localhost:{redis_server.port}/0"
+    stranger, _ = await join(url=redis_server.url, is_reached=False)
+    await eventually(lambda: stranger.services[0].problem)
+    assert "CERTIFICATE_VERIFY_FAILED" in str(stranger.services[0].problem)
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for localhost that nobody but its owner has signed, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    now = SystemClock().now()
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now, now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    paths = folder / "certificate.pem", folder / "key.pem"
+    paths[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    paths[1].write_bytes(
+        key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return paths
 
 
 async def test_a_password(join: Any, redis_server: RedisServer) -> None:
