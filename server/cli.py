@@ -108,6 +108,8 @@ def serve(
         asyncio.run(_migrate(settings))
     else:
         asyncio.run(_refuse_unmigrated(settings))
+    if processes > 1 and settings.notifier == "memory":
+        _fail("SIGNALBOX_NOTIFIER=memory is for one server; several processes need poll, or redis.")
     if processes > 1 and fd is None:
         raise SystemExit(Processes(own_command("--processes"), listen(host, port), processes).run())
     _serve(build_app(application, host=host), application, host, port, grace, fd)

@@ -234,7 +234,7 @@ def test_redis_is_checked(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch,
 
 def test_memory_is_for_one_process(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNALBOX_NOTIFIER", "memory")
-    for command in (("worker",), ("serve", "--no-worker")):
+    for command in (("worker",), ("serve", "--no-worker"), ("serve", "--processes", "2")):
         code, _out, error = run(*command)
         assert (code, "SIGNALBOX_NOTIFIER=memory is for one server" in error) == (1, True)
 
