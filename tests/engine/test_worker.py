@@ -204,4 +204,4 @@ async def test_due_jobs_are_promoted(store: Store, bench: Bench, make_worker: Ca
         await transaction.execute(f"UPDATE jobs SET run_at='{transaction.now_text}' WHERE id={job_id}")
     assert await promoter.run_once() == 0.0
     await eventually(lambda: ended(store, [job_id]))
-    assert await promoter.run_once() is None
+    assert await promoter.run_once() == Promoter.idle_seconds
