@@ -1,9 +1,9 @@
 """The live feed: the event log, read in order once for all subscribers of this process.
 
 There is one source, the log itself. A commit in this process brings its own events along, which are taken where they
-follow at once on what was given; everything else, and what other processes write, is read from the database, when a
-notifier brings a hint or by polling. So every subscriber sees every event exactly once and in the order of ``seq``,
-whoever wrote it, and a cursor always means the same place.
+follow at once on what was given. What other processes write is read from the database, where a notifier brings a hint
+or by polling. So every subscriber sees every event exactly once and in the order of ``seq``, whoever wrote it, and a
+cursor always means the same place.
 
 Failure handling: auto-increment numbers can become visible out of order. A reader that meets a hole asks whether a
 transaction under way may yet fill it, waits for that, and passes only numbers that were never used. What was settled
@@ -109,6 +109,7 @@ class Feed(Service):
         self._filters: Counter[ChangeFilter] = Counter()
         self._brought: deque[Unit] = deque(maxlen=UNITS)
         self._position: int | None = None
+        self._hinted = 0
         self._begun = 0
         self._settled = 0
         self._positioning = asyncio.Lock()
@@ -133,6 +134,7 @@ class Feed(Service):
 
     def look(self, seq: int) -> None:
         """Read on at once: somebody has told that there are events up to ``seq``."""
+        self._hinted = max(self._hinted, seq)
         if self._subscribers and (self._position is None or seq > self._position):
             self.wake()
 
@@ -260,6 +262,7 @@ class Feed(Service):
         events: Sequence[EventRecord] = self._own(position)
         ready = events
         if not events:
+            self._hinted = 0  # whatever there is, is read now
             events = await self._reads.events_after(position, PAGE)
             ready = await self._contiguous(position, events)
         if ready:
@@ -272,7 +275,8 @@ class Feed(Service):
             self._settle(self._position)
         if len(ready) < len(events):
             return 0.01
-        return 0.0 if len(events) >= PAGE or self._brought else self._notifier.pause(POLL_SECONDS)
+        is_behind = len(events) >= PAGE or bool(self._brought) or self._hinted > (self._position or 0)
+        return 0.0 if is_behind else self._notifier.pause(POLL_SECONDS)
 
     def _own(self, position: int) -> list[EventRecord]:
         """What this process has committed right behind ``position``, if nobody else has a number in between."""
