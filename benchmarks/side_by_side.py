@@ -127,7 +127,7 @@ async def running(name: str, database: str) -> AsyncIterator[int]:
 
 
 async def load(kind: str, style: str, port: int, seconds: float, *, is_checked: bool = False) -> Outcome:
-    """Have wrk ask for ``kind`` on 32 connections; ``is_checked`` looks for errors in every answer, which takes time."""
+    """Have wrk ask for ``kind`` on 32 connections; ``is_checked`` looks for errors in every answer."""
     process = await asyncio.create_subprocess_exec(
         *("wrk", "-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", "-s", str(SCRIPT)),
         *(f"http://127.0.0.1:{port}", "--", kind, style, "checked" if is_checked else ""),
@@ -179,8 +179,9 @@ async def compare(title: str, kinds: Sequence[str], options: argparse.Namespace)
         for name in names:
             outcomes = found[kind, name]
             rate = statistics.median(each.requests_per_second for each in outcomes)
+            runs = ", ".join(f"{each.requests_per_second:,.0f}" for each in outcomes)
             print(
-                f"{kind:<7} {name:<16} {rate:>8,.0f}/s ({', '.join(f'{each.requests_per_second:,.0f}' for each in outcomes)})"
+                f"{kind:<7} {name:<16} {rate:>8,.0f}/s ({runs})"
                 f"  p99 {statistics.median(each.p99_ms for each in outcomes):.1f} ms"
                 f"  {statistics.median(each.bytes_a_request for each in outcomes):,.0f} bytes"
                 f"  ours/theirs {ours / rate:.2f}"

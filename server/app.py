@@ -20,6 +20,7 @@ from models.enums import Role
 from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from resolvers.stored_jobs import STORED_JOB
 from server.access import Admission, RoleCheck
 from server.cursor_first import cursor_first
 from server.dashboard import dashboard_routes
@@ -90,6 +91,7 @@ def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette
         introspection=settings.introspection,
         sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
         event_context=OperationContext.afresh,
+        stored={"Job": STORED_JOB},
     )
     admission = Admission(application.keys)
 

@@ -1,0 +1,67 @@
+"""Natural batching of reads: what is looked up while a query is under way goes together into the next one.
+
+A lookup never joins a query that had begun when it was asked for, so everyone sees what was committed before: a client
+reads its own writes.
+
+Failure handling: a query that fails fails those who are in it, and nobody else. One that takes long holds up nobody who
+comes later than ``PATIENCE_SECONDS`` after it began: another is begun beside it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Generic, TypeVar
+
+Key = TypeVar("Key")
+Found = TypeVar("Found")
+MAX_BATCH = 500
+PATIENCE_SECONDS = 0.25
+
+
+class Lookups(Generic[Key, Found]):
+    """Finds things by their keys.
+
+    Args:
+        load: finds those of many keys that there are, in one query.
+    """
+
+    def __init__(self, load: Callable[[Sequence[Key]], Awaitable[Mapping[Key, Found]]]) -> None:
+        self._load = load
+        self._waiting: list[tuple[Key, asyncio.Future[Found | None]]] = []
+        self._running: set[asyncio.Task[None]] = set()
+        self._latest = 0.0
+
+    async def get(self, key: Key) -> Found | None:
+        """What ``key`` finds; None for nothing. Raises whatever ``load`` does."""
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Found | None] = loop.create_future()
+        self._waiting.append((key, answer))
+        if not self._running or loop.time() - self._latest > PATIENCE_SECONDS:
+            self._latest = loop.time()
+            # In a context of its own: it serves many, and the first of them may be in a span or a transaction.
+            task = loop.create_task(self._run(), context=contextvars.Context())
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+        return await answer
+
+    async def _run(self) -> None:
+        loop = asyncio.get_running_loop()
+        while self._waiting:
+            batch, self._waiting = self._waiting[:MAX_BATCH], self._waiting[MAX_BATCH:]
+            self._latest = loop.time()
+            try:
+                found = await self._load([key for key, _ in batch])
+            except Exception as error:  # noqa: BLE001 (it belongs to those who asked)
+                for _, answer in batch:
+                    if not answer.done():
+                        answer.set_exception(error)
+            except BaseException:
+                for _, answer in batch:
+                    answer.cancel()
+                raise
+            else:
+                for key, answer in batch:
+                    if not answer.done():
+                        answer.set_result(found.get(key))
