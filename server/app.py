@@ -29,6 +29,7 @@ from server.keys import ApiKey
 from server.probes import probe_routes
 from server.rate_limit import RateLimit
 from server.request_ids import RequestIds, current_request_id
+from server.shortcut import Shortcut
 from server.telemetry import TracedRequests
 from server.transport.cost import CostLimit
 from server.transport.documents import Check
@@ -144,6 +145,7 @@ def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette
         Middleware(RequestIds),
         Middleware(TracedRequests),
         Middleware(KnownHosts, hosts=hosts, is_open=lambda: application.keys.is_open),
+        Middleware(Shortcut, path="/graphql", endpoint=http),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams

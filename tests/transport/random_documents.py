@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JOB_LEAVES = (
-    "id taskName payload payloadText payloadPreview priority status tags attempt maxAttempts timeoutSeconds progress "
-    "result resultText idempotencyKey createdAt updatedAt runAt startedAt finishedAt __typename"
-).split()
+    *("id", "taskName", "payload", "payloadText", "payloadPreview", "priority", "status", "tags", "attempt"),
+    *("maxAttempts", "timeoutSeconds", "progress", "result", "resultText", "idempotencyKey", "createdAt", "updatedAt"),
+    *("runAt", "startedAt", "finishedAt", "__typename"),
+)
 UNPLANNED = ("attempts { number outcome }", "events { from to }", "copyOf { id }", "waitingFor")
 STATUSES = ("PENDING", "SCHEDULED", "QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLED")
 PRIORITIES = ("HIGH", "MEDIUM", "LOW")

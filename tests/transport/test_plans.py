@@ -36,23 +36,19 @@ async def fill(application: Application) -> None:
     """Jobs of every status, with all that a job can have."""
     jobs, store = application.engine.jobs, application.store
     payloads: tuple[Any, ...] = ({"a": 1, "password": "x"}, None, [1, {"token": "t"}], "text \u00fc \u001f", 2**63, 0.1)
-    made = []
-    for number in range(24):
-        made.append(
-            await jobs.create(
-                [
-                    JobInput(
-                        task_name=("report", "mail", "a.b")[number % 3],
-                        payload=payloads[number % len(payloads)],
-                        priority=list(JobPriority)[number % 3],
-                        tags=["a", 'quote"\\ '][: number % 3],
-                        run=number % 2 == 0,
-                        idempotency_key=f"key {number}" if number % 4 == 0 else None,
-                        timeout_seconds=0.1 + 0.2 if number % 5 == 0 else None,
-                    )
-                ]
-            )
+    given = [
+        JobInput(
+            task_name=("report", "mail", "a.b")[number % 3],
+            payload=payloads[number % len(payloads)],
+            priority=list(JobPriority)[number % 3],
+            tags=["a", 'quote"\\ '][: number % 3],
+            run=number % 2 == 0,
+            idempotency_key=f"key {number}" if number % 4 == 0 else None,
+            timeout_seconds=0.1 + 0.2 if number % 5 == 0 else None,
         )
+        for number in range(24)
+    ]
+    made = await jobs.create(given)
     error = ErrorRecord("TASK_ERROR", "password=geheim\nTraceback (most recent call last):\n  x\nE: y", "a traceback")
     claimed = await store.claim(ClaimRequest(1, "host", 9, 30.0))
     for place, claim in enumerate(claimed):
@@ -62,8 +58,8 @@ async def fill(application: Application) -> None:
             await store.finish(Finish.failed(claim, error))
         elif place == 2:
             await store.finish(Finish.retried(claim, error, 60.0))
-    await store.change_job(made[1][0].job.id, Trigger.CANCEL)
-    await jobs.copy(made[3][0].job.id, run=False)
+    await store.change_job(made[1].job.id, Trigger.CANCEL)
+    await jobs.copy(made[3].job.id, run=False)
 
 
 @pytest.fixture
