@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 
 import structlog
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from server.transport.direct_http import with_header
 
 HEADER = "X-Request-Id"
 _RAW_HEADER = HEADER.lower().encode("latin-1")
@@ -15,7 +17,7 @@ _NAME = "request_id"
 
 
 def new_request_id() -> str:
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"
 
 
 def current_request_id() -> str:
@@ -38,6 +40,7 @@ class RequestIds:
             await self._app(scope, receive, send)
             return
         request_id = _given(scope) or new_request_id()
+        with_header(scope, f"{HEADER.lower()}: {request_id}\r\n".encode("latin-1"))
         header = (_RAW_HEADER, request_id.encode("latin-1"))
 
         async def send_with_id(message: Message) -> None:

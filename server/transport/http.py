@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.transport.direct_http import answer_of
 from server.transport.execution import Executor
 from server.transport.requests import GRAPHQL_RESPONSE, JSON, MEBIBYTE, BadRequest, read_request, wishes
 from server.transport.responses import GraphQLResponse
@@ -34,14 +36,19 @@ _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL": 500, "UNAVAILAB
 
 
 _HEADERS = {
-    media_type: [
+    media_type: (
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"x-content-type-options", b"nosniff"),
         (b"cache-control", b"no-store"),
         (b"vary", b"Accept"),
-    ]
+    )
     for media_type in (JSON, GRAPHQL_RESPONSE)
 }
+
+
+@lru_cache(16)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class GraphQLHTTP:
@@ -118,9 +125,12 @@ class _Encoded:
 
     body: bytes
     status: int
-    headers: list[tuple[bytes, bytes]]
+    headers: tuple[tuple[bytes, bytes], ...]
 
-    async def __call__(self, _scope: Scope, _receive: Receive, send: Send) -> None:
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        answer = answer_of(scope)
+        if answer is not None and answer(self.status, _lines(self.headers), self.body):
+            return
         length = (b"content-length", b"%d" % len(self.body))
         await send({"type": "http.response.start", "status": self.status, "headers": [length, *self.headers]})
         await send({"type": "http.response.body", "body": self.body})
@@ -128,4 +138,4 @@ class _Encoded:
 
 def _encoded(outcome: GraphQLResponse, media_type: str, status: int, headers: dict[str, str] | None = None) -> _Encoded:
     more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    return _Encoded(outcome.body, status, [*_HEADERS[media_type], *more])
+    return _Encoded(outcome.body, status, (*_HEADERS[media_type], *more) if more else _HEADERS[media_type])
