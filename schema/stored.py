@@ -11,10 +11,10 @@ from models.enums import Role
 
 @dataclass(frozen=True, slots=True)
 class StoredField:
-    """``write`` makes what JSON has of the column. Callers below the role ``since`` do not see it as it is."""
+    """``write`` makes JSON, as text, of the column's value. Callers below the role ``since`` see another one."""
 
     column: str
-    write: Callable[[Any], Any]
+    write: Callable[[Any], str]
     since: Role = Role.VIEWER
 
 

@@ -45,6 +45,7 @@ class _Packets:
         self._rest = b""
         self._parts: list[bytes] = []
         self._ends = 0
+        self._is_in_rows = False
 
     def feed(self, data: bytes) -> None:
         data = self._rest + data if self._rest else data
@@ -55,7 +56,9 @@ class _Packets:
             if last > end:
                 break
             start = last
-            if length == FULL or self._parts:
+            if self._is_in_rows and length != FULL and not self._parts and data[first] < NULL:  # nearly every packet
+                self.texts.append(str(data[first + 1 : last], "utf-8"))
+            elif length == FULL or self._parts:
                 self._parts.append(data[first:last])
                 if length != FULL:
                     whole = b"".join(self._parts)
@@ -70,10 +73,9 @@ class _Packets:
         if kind == EOF and last - first < 9:
             self._ends += 1
             self.are_complete = self._ends == 2
+            self._is_in_rows = self._ends == 1
         elif kind == ERROR:
             err.raise_mysql_exception(data[first:last])
         elif self._ends:
-            if kind < NULL:
-                self.texts.append(str(data[first + 1 : last], "utf-8"))
-            else:
-                self.texts.append(str(data[first + 1 + _SIZES[kind] : last], "utf-8"))
+            size = 0 if kind < NULL else _SIZES[kind]
+            self.texts.append(str(data[first + 1 + size : last], "utf-8"))

@@ -73,7 +73,7 @@ class Outputs:
         named = kind.of_type.of_type if isinstance(kind.of_type, GraphQLNonNull) else kind.of_type
         rows = self._rows(nodes, named) if isinstance(named, GraphQLObjectType) else None
 
-        def write(value: Any, context: Any) -> list[Any]:
+        def write(value: Any, context: Any) -> Any:
             if rows is not None and type(value) is StoredRows:
                 return rows.rows(value)
             if type(value) not in (list, tuple):
@@ -87,7 +87,7 @@ class Outputs:
         rows = self._rows(nodes, kind)
         steps = [(key, self._field(same, kind)) for key, same in fields.items()]
 
-        def write(value: Any, context: Any) -> dict[str, Any]:
+        def write(value: Any, context: Any) -> Any:
             if rows is not None and type(value) is StoredRow:
                 return rows.row(value)
             return {key: step(value, context) for key, step in steps}
