@@ -58,7 +58,12 @@ class Lookups(Generic[Key, Found]):
     async def _run(self) -> None:
         try:
             while self._waiting:
-                await self._find()
+                count = 0
+                while count < len(self._waiting) < MAX_BATCH:  # while each turn of the loop brings more
+                    count = len(self._waiting)
+                    await asyncio.sleep(0)
+                if self._waiting:
+                    await self._find()
         finally:
             self._running -= 1  # at once: whoever comes after the last look at those who wait begins anew
 
