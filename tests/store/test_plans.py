@@ -40,6 +40,7 @@ from engine.store.listing import (
     encode_cursor,
     sort_key,
 )
+from engine.store.rows import JOB_COLUMNS
 from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store, database_for
 from engine.webhooks import Receivers
@@ -312,11 +313,17 @@ async def test_every_branch_of_every_list(planner: Planner, order: OrderField, i
         for page in (Page(50), Page(50, cursor), Page(50, is_backward=True), Page(50, cursor, is_backward=True)):
             names = None if where.search is None else planner.names(where.search)
             position = None if page.cursor is None else decode_cursor(query, cursor, "after")
-            statement = ListStatement(planner.store.database, replace(query, page=page), position, names, None).build()
-            steps = await planner.explain(statement.sql, statement.parameters)
+            database = planner.store.database
+            statement = ListStatement(database, replace(query, page=page), position, names, None)
+            rows = statement.rows()
+            assert rows is not None
             is_by_age = order is OrderField.CREATED_AT and name == "none"
             walked = ("PRIMARY" if planner.is_server else "SCAN jobs") if is_by_age else None
-            assert_reads_by_index(f"{name} {page}: {statement.sql}", steps, may_walk=walked)
+            for sql in (statement.build().sql, f"SELECT {database.packed(JOB_COLUMNS)} {rows.source}"):
+                steps = await planner.explain(sql, rows.parameters)
+                if " page " in sql:  # the rows of the page itself may be sorted, which are 51
+                    steps = [step for step in steps if step.table not in ("", "page", "<derived2>")]
+                assert_reads_by_index(f"{name} {page}: {sql}", steps, may_walk=walked)
 
 
 async def test_what_workers_ask(planner: Planner) -> None:
