@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
@@ -261,6 +261,12 @@ class OperationContext:
 
 
 Info = StrawberryInfo[OperationContext, Any]
+
+
+def columns_of(info: object, type_name: str) -> tuple[str, ...] | None:
+    """The columns that an operation wants of a type which it takes as it is stored; None where it wants records."""
+    columns: Mapping[str, tuple[str, ...]] = getattr(info, "columns", {})
+    return columns.get(type_name)
 
 
 def _in_order(ids: Sequence[int], found: dict[int, list[Record]]) -> list[list[Record]]:

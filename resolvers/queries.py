@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Any, cast
+from typing import cast
 
 import strawberry
 
-from engine.errors import InvalidInput
-from engine.store.listing import encode_cursor, sort_key
 from engine.store.reads import parse_id
 from models.enums import JobStatus as Status
-from resolvers.context import Info
+from resolvers.context import Info, columns_of
 from resolvers.inputs import job_query
+from resolvers.job_pages import job_connection
 from schema.enums import JobPriority, JobStatus
 from schema.inputs import JobOrder
 from schema.jobs import Job, JobStats, JobStatusCount
-from schema.pages import JobConnection, JobEdge, PageInfo
+from schema.pages import JobConnection
 from schema.workers import Task, Worker
 
 
@@ -24,7 +23,10 @@ from schema.workers import Task, Worker
 class Query:
     @strawberry.field(description="Null when there is no such job.")
     async def job(self, info: Info, id: strawberry.ID) -> Job | None:  # noqa: A002 - the API's name
-        return cast("Job | None", await info.context.engine.reads.job(parse_id(id)))
+        reads, columns = info.context.engine.reads, columns_of(info, "Job")
+        if columns is not None:
+            return cast("Job | None", await reads.stored_job(parse_id(id), columns))
+        return cast("Job | None", await reads.job(parse_id(id)))
 
     @strawberry.field(
         description="Newest first unless orderBy says otherwise. first and last: at most 100; "
@@ -60,28 +62,7 @@ class Query:
             last=last,
             before=before,
         )
-        reads = info.context.engine.reads
-        found = await reads.list_jobs(query)
-        jobs = cast(list[Any], found.jobs)
-        cursors = [encode_cursor(query, sort_key(query, job), job.id) for job in found.jobs]
-        ends = (cursors[0], cursors[-1]) if cursors else (None, None)
-
-        async def count(at_most: int | None) -> int:
-            if at_most is not None and at_most < 0:
-                raise InvalidInput(f"atMost: {at_most} is below 0.", field="atMost")
-            return await reads.count_jobs(query.where, at_most)
-
-        return JobConnection(
-            nodes=jobs,
-            edges=[JobEdge(cursor=cursor, node=job) for cursor, job in zip(cursors, jobs, strict=True)],
-            page_info=PageInfo(
-                has_next_page=found.has_next,
-                has_previous_page=found.has_previous,
-                start_cursor=ends[0],
-                end_cursor=ends[1],
-            ),
-            count=count,
-        )
+        return cast(JobConnection, await job_connection(info.context.engine.reads, query, columns_of(info, "Job")))
 
     @strawberry.field
     async def job_stats(self, info: Info) -> JobStats:

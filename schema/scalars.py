@@ -17,6 +17,11 @@ def serialize_datetime(value: datetime) -> str:
     return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def serialize_stored_datetime(text: str) -> str:
+    """The same of an instant as tables store it: ``2026-02-05 15:00:00.000000``, in UTC."""
+    return f"{text[:10]}T{text[11:23]}Z"
+
+
 def parse_datetime(value: Any) -> datetime:
     """An instant that a client gave.
 

@@ -20,6 +20,7 @@ from models.enums import Role
 from playground.assets import DASHBOARD_DIR, GRAPHIQL_DIR, graphiql_page
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
+from resolvers.stored_jobs import STORED_JOB
 from server.access import Admission, RoleCheck
 from server.cursor_first import cursor_first
 from server.dashboard import dashboard_routes
@@ -28,6 +29,7 @@ from server.keys import ApiKey
 from server.probes import probe_routes
 from server.rate_limit import RateLimit
 from server.request_ids import RequestIds, current_request_id
+from server.shortcut import Shortcut
 from server.telemetry import TracedRequests
 from server.transport.cost import CostLimit
 from server.transport.documents import Check
@@ -90,6 +92,7 @@ def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette
         introspection=settings.introspection,
         sharing=Sharing(key_of=lambda context: context.role, position_of=lambda change: change.seq),
         event_context=OperationContext.afresh,
+        stored={"Job": STORED_JOB},
     )
     admission = Admission(application.keys)
 
@@ -142,6 +145,7 @@ def build_app(application: Application, *, host: str = "127.0.0.1") -> Starlette
         Middleware(RequestIds),
         Middleware(TracedRequests),
         Middleware(KnownHosts, hosts=hosts, is_open=lambda: application.keys.is_open),
+        Middleware(Shortcut, path="/graphql", endpoint=http),
     ]
     app = Starlette(routes=routes, lifespan=lifespan, middleware=middleware)
     app.state.end_streams = end_streams

@@ -32,7 +32,7 @@ from server.probes import probe_port
 from server.processes import MAX_PROCESSES, Processes, listen, own_command
 from server.settings import Settings, read_settings
 from server.transport.direct import DirectWebSocketProtocol
-from server.transport.leaving import LeavingHTTPProtocol
+from server.transport.direct_http import DirectHTTPProtocol
 from server.version import VERSION
 from server.wiring import Application, build, lacking_migrations, migrate_now, read_keys
 
@@ -124,7 +124,7 @@ def _serve(app: Starlette, application: Application, host: str, port: int, grace
         log_config=None,
         access_log=False,
         lifespan="on",
-        http=LeavingHTTPProtocol,
+        http=DirectHTTPProtocol,
         ws=DirectWebSocketProtocol,
         ws_per_message_deflate=False,  # of each socket's own: an event to a thousand would be compressed as often
         ws_max_size=application.settings.max_body_bytes,

@@ -24,6 +24,8 @@ log = structlog.get_logger("signalbox.access")
 ANY = "*"
 SETTING = "SIGNALBOX_ALLOWED_HOSTS"
 LONGEST_SHOWN = 100
+MOST_SEEN = 100
+"""So many hosts that were found to be known are remembered as they were sent."""
 
 _HOST = re.compile(r"(?P<name>\[[0-9a-f:.]+\]|[^\[\]:]*)(?::\d*)?")
 
@@ -40,14 +42,21 @@ class KnownHosts:
         self._app = app
         self._names = frozenset(each.lower().rstrip(".") for each in hosts)
         self._is_open = is_open
+        self._seen: set[bytes] = set()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] not in ("http", "websocket") or ANY in self._names or not self._is_open():
             await self._app(scope, receive, send)
             return
         # A browser always sends one; what sends none is no browser.
+        hosts = [value for name, value in scope["headers"] if name == b"host"]
+        if self._seen.issuperset(hosts):
+            await self._app(scope, receive, send)
+            return
         strange = [each for each in Headers(scope=scope).getlist("host") if not self._is_known(each)]
         if not strange:
+            if len(self._seen) < MOST_SEEN:
+                self._seen.update(hosts)
             await self._app(scope, receive, send)
             return
         host = strange[0][:LONGEST_SHOWN]

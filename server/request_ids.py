@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import re
-import secrets
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from server.transport.direct_http import with_header
+
 HEADER = "X-Request-Id"
+_RAW_HEADER = HEADER.lower().encode("latin-1")
 _WELL_FORMED = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/+=-]{0,127}")
 _NAME = "request_id"
 
 
 def new_request_id() -> str:
-    return secrets.token_hex(8)
+    return f"{random.getrandbits(64):016x}"
 
 
 def current_request_id() -> str:
@@ -37,13 +39,24 @@ class RequestIds:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get(HEADER, "")
-        request_id = given if _WELL_FORMED.fullmatch(given) else new_request_id()
+        request_id = _given(scope) or new_request_id()
+        with_header(scope, f"{HEADER.lower()}: {request_id}\r\n".encode("latin-1"))
+        header = (_RAW_HEADER, request_id.encode("latin-1"))
 
         async def send_with_id(message: Message) -> None:
             if message["type"] in ("http.response.start", "websocket.accept"):
-                MutableHeaders(scope=message)[HEADER] = request_id
+                others = [each for each in message.get("headers", ()) if each[0].lower() != _RAW_HEADER]
+                message["headers"] = [*others, header]
             await send(message)
 
         with structlog.contextvars.bound_contextvars(**{_NAME: request_id}):
             await self._app(scope, receive, send_with_id)
+
+
+def _given(scope: Scope) -> str | None:
+    """The client's id, if it is well-formed."""
+    for name, value in scope["headers"]:
+        if name == _RAW_HEADER:
+            text: str = value.decode("latin-1")
+            return text if _WELL_FORMED.fullmatch(text) else None
+    return None

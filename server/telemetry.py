@@ -23,6 +23,7 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine import tracing
+from server.transport.direct_http import without_answer
 from server.transport.requests import EVENT_STREAM
 from server.version import VERSION
 
@@ -101,6 +102,7 @@ class TracedRequests:
             return
         from opentelemetry import context, propagate
 
+        without_answer(scope)
         carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
         token = context.attach(propagate.extract(carrier))
         attributes = {"http.request.method": scope["method"], "url.path": scope["path"]}

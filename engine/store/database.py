@@ -107,6 +107,12 @@ class Database(ABC):
         """Read, outside any transaction, what is committed now."""
 
     @abstractmethod
+    async def fetch_packed(
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = ()
+    ) -> list[Sequence[Any]]:
+        """Read these columns of ``jobs`` from ``source``, what follows a select list; see ``packed``."""
+
+    @abstractmethod
     async def now(self) -> datetime:
         """The database's clock."""
 

@@ -29,7 +29,7 @@ import orjson
 
 from engine.errors import InvalidInput
 from engine.store.database import Database, from_text, to_text
-from engine.store.rows import stored_as, stored_list
+from engine.store.rows import PRIORITIES, stored_as, stored_list
 from models.enums import JobPriority, JobStatus
 
 T = TypeVar("T")
@@ -81,8 +81,11 @@ class JobQuery:
 
 @dataclass(slots=True)
 class Statement:
+    """``source`` is what follows the select list of ``sql``, where that is one SELECT."""
+
     sql: str
     parameters: list[Any]
+    source: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +114,10 @@ def fingerprint(query: JobQuery) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-def encode_cursor(query: JobQuery, key: Any, job_id: int) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps([fingerprint(query), key, job_id])).decode().rstrip("=")
+def encode_cursor(query: JobQuery, key: Any, job_id: int, mark: str | None = None) -> str:
+    """The cursor of a row of ``query``; ``mark`` is its fingerprint, for those who make many."""
+    content = [mark or fingerprint(query), key, job_id]
+    return base64.urlsafe_b64encode(orjson.dumps(content)).decode().rstrip("=")
 
 
 def decode_cursor(query: JobQuery, cursor: str, argument: str) -> Position:
@@ -159,6 +164,20 @@ def sort_key(query: JobQuery, job: Any) -> Any:
     return None if moment is None else to_text(moment)
 
 
+SORT_COLUMNS = {
+    OrderField.PRIORITY: "priority",
+    OrderField.UPDATED_AT: "updated_at",
+    OrderField.RUN_AT: "run_at",
+}
+
+
+def stored_sort_key(query: JobQuery, value: Any) -> Any:
+    """``sort_key``, from the sort column as it is stored."""
+    if query.order is OrderField.CREATED_AT:
+        return None
+    return int(PRIORITIES[value]) if query.order is OrderField.PRIORITY else value or None
+
+
 class ListStatement:
     """Builds the statement that finds the ids of one page, in order, with one more to tell whether there is a next.
 
@@ -198,13 +217,26 @@ class ListStatement:
         key = self._union_order(direction)
         return Statement(f"SELECT id, sort_key FROM ({sql}) u ORDER BY {key} LIMIT {self._limit}", parameters)
 
-    def _union_order(self, direction: str) -> str:
+    def rows(self) -> Statement | None:
+        """What follows ``SELECT columns of jobs`` to read the page's rows at once; None where there can be none."""
+        branches = self.branches()
+        if not branches:
+            return None
+        if len(branches) == 1 and self._where.tag is None:
+            return branches[0]
+        ids = self.build()
+        order = self._union_order("DESC" if self._descending else "ASC", "page.")
+        join = f"FROM ({ids.sql}) page {self._database.ordered_join} jobs ON jobs.id=page.id ORDER BY {order}"
+        return Statement("", ids.parameters, join)
+
+    def _union_order(self, direction: str, alias: str = "") -> str:
+        by_id = f"{alias}id {direction}"
         if self._query.order is OrderField.CREATED_AT:
-            return f"id {direction}"
+            return by_id
         if self._query.order is OrderField.PRIORITY:
             # the rank grows as the priority falls
-            return f"sort_key {'ASC' if self._descending else 'DESC'}, id {direction}"
-        return f"sort_key {direction}, id {direction}"  # NULL is first when ascending, on all servers
+            return f"{alias}sort_key {'ASC' if self._descending else 'DESC'}, {by_id}"
+        return f"{alias}sort_key {direction}, {by_id}"  # NULL is first when ascending, on all servers
 
     def branches(self) -> list[Statement]:
         """The parts of the union, each in order and no longer than a page."""
@@ -358,10 +390,8 @@ class ListStatement:
         order = f"{id_column} {direction}"
         if order_by != id_column and not is_null:
             order = f"{order_by} {direction}, {order}"
-        return Statement(
-            f"SELECT {id_column} AS id, {key} AS sort_key FROM {source}{where} ORDER BY {order} LIMIT {self._limit}",
-            parameters,
-        )
+        rest = f"FROM {source}{where} ORDER BY {order} LIMIT {self._limit}"
+        return Statement(f"SELECT {id_column} AS id, {key} AS sort_key {rest}", parameters, rest)
 
     def _others(self, alias: str, *, is_priority_fixed: bool = False) -> tuple[list[str], list[Any]]:
         """The filters that the branch itself does not express, as conditions on jobs."""

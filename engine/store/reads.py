@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from engine.errors import InvalidInput
 from engine.records import (
@@ -31,11 +33,14 @@ from engine.store.listing import (
     conditions,
     decode_cursor,
 )
+from engine.store.lookups import Lookups
 from engine.store.parking import resumed_tasks
 from engine.store.rows import (
     EVENT_COLUMNS,
     JOB_COLUMNS,
     STATUSES,
+    StoredRow,
+    StoredRows,
     event_from_row,
     job_from_row,
     stored_as,
@@ -47,11 +52,20 @@ from engine.store.writes import unpack
 from models.enums import DeliveryStatus, JobPriority, JobStatus
 
 MAX_ID = 2**63 - 1
+MAX_SHAPES = 200
+"""So many sets of columns are looked up by lookups of their own; clients that vary them more gain nothing."""
 
 
 @dataclass(slots=True)
 class JobPage:
     jobs: list[JobRecord]
+    has_next: bool
+    has_previous: bool
+
+
+@dataclass(slots=True)
+class StoredPage:
+    jobs: StoredRows
     has_next: bool
     has_previous: bool
 
@@ -73,6 +87,7 @@ class Reads:
         self._job_columns = database.packed(JOB_COLUMNS)
         self._resumed_tasks = resumed_tasks(database)
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
+        self._lookups: dict[Sequence[str], Lookups[int, StoredRow]] = {}
 
     async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
         """The jobs that exist among ``ids``."""
@@ -87,24 +102,52 @@ class Reads:
     async def job(self, job_id: int) -> JobRecord | None:
         return (await self.jobs_by_id([job_id])).get(job_id)
 
+    async def stored_job(self, job_id: int, columns: Sequence[str]) -> StoredRow | None:
+        """These columns of a job, and its id; None where there is no such job."""
+        if not 0 < job_id <= MAX_ID:
+            return None
+        wanted = tuple(columns)
+        lookups = self._lookups.get(wanted)
+        if lookups is None:
+            if len(self._lookups) >= MAX_SHAPES:
+                self._lookups.clear()  # those under way go on by themselves
+            whole = wanted if "id" in wanted else (*wanted, "id")
+            lookups = self._lookups[wanted] = Lookups(functools.partial(self._stored_jobs, whole))
+        return await lookups.get(job_id)
+
+    async def _stored_jobs(self, columns: tuple[str, ...], ids: Sequence[int]) -> dict[int, StoredRow]:
+        rows = await self._database.fetch_packed(columns, f"FROM jobs WHERE id IN ({id_list(set(ids))})")
+        place = columns.index("id")
+        return {int(row[place]): StoredRow(columns, row) for row in rows}
+
     async def list_jobs(self, query: JobQuery) -> JobPage:
         """One page of a list.
 
         Raises:
             InvalidInput: the cursor is not one of this list's.
         """
+        page = await self.list_stored(query, JOB_COLUMNS)
+        return JobPage([job_from_row(row) for row in page.jobs.rows], page.has_next, page.has_previous)
+
+    async def list_stored(self, query: JobQuery, columns: Sequence[str]) -> StoredPage:
+        """The same page, with these columns alone, those that cursors are made of among them.
+
+        Raises:
+            InvalidInput: as ``list_jobs``.
+        """
         argument = "before" if query.page.is_backward else "after"
         position = None if query.page.cursor is None else decode_cursor(query, query.page.cursor, argument)
         names, search_id = await self._resolve_search(query.where)
-        statement = ListStatement(self._database, query, position, names, search_id).build()
-        rows = await self._database.fetch(statement.sql, statement.parameters)
+        statement = ListStatement(self._database, query, position, names, search_id).rows()
+        wanted = tuple(columns)
+        rows: list[Sequence[Any]] = []
+        if statement is not None:
+            rows = await self._database.fetch_packed(wanted, statement.source, statement.parameters)
         has_more = len(rows) > query.page.size
-        ids = [row[0] for row in rows[: query.page.size]]
-        records = await self.jobs_by_id(ids)
-        jobs = [records[job_id] for job_id in ids if job_id in records]
+        shown = rows[: query.page.size]
         if query.page.is_backward:
-            return JobPage(jobs[::-1], has_next=position is not None, has_previous=has_more)
-        return JobPage(jobs, has_next=has_more, has_previous=position is not None)
+            return StoredPage(StoredRows(wanted, shown[::-1]), has_next=position is not None, has_previous=has_more)
+        return StoredPage(StoredRows(wanted, shown), has_next=has_more, has_previous=position is not None)
 
     async def _resolve_search(self, where: JobFilter) -> tuple[list[str] | None, int | None]:
         if where.search is None:

@@ -7,6 +7,7 @@ A job's status has one more form in the table than outside: a QUEUED job of a pa
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -57,6 +58,22 @@ EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "
 STATUSES = {**{status.value: status for status in JobStatus}, "PARKED": JobStatus.QUEUED}
 """By how it is stored."""
 PRIORITIES = {text: priority for priority in JobPriority for text in (priority.value, str(priority.value))}
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRow:
+    """A job's columns as the database gave them; NULL is None or an empty text."""
+
+    columns: tuple[str, ...]
+    values: Sequence[Any]
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRows:
+    """The same columns of several jobs."""
+
+    columns: tuple[str, ...]
+    rows: list[Sequence[Any]]
 
 
 def stored_as(statuses: Iterable[JobStatus]) -> list[str]:

@@ -200,6 +200,11 @@ class SqliteDatabase(Database):
             except sqlite3.Error as error:
                 _raise(error)
 
+    async def fetch_packed(
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = ()
+    ) -> list[Sequence[Any]]:
+        return list(await self.fetch(f"SELECT {self.packed(columns)} {source}", parameters))
+
     @property
     def connections(self) -> tuple[int, int]:
         return self._writing.locked() + self._reading.locked(), 2

@@ -112,6 +112,7 @@ class Store:
             settle=self._settle,
             was_committed=self._was_committed,
             committed=self._committed,
+            gathers=name == "clients",
         )
 
     async def _settle(self, unit: Unit) -> None:

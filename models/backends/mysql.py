@@ -80,6 +80,12 @@ class GuardedConnection:
         self._connection: aiomysql.Connection | None = None
 
     async def __aenter__(self) -> aiomysql.Connection:
+        connection = self._client.take_free()
+        if connection is not None:
+            await self._client.slots.acquire()  # does not wait: one is free
+            self._connection = connection
+            self._client.in_use += 1
+            return connection
         with _hung_up_at_once():
             return await self._acquire()
 
@@ -175,11 +181,33 @@ class GuardedMySQLClient(MySQLClient):
             raise err.InterfaceError(0, "the pool was closed")
         return self._pool
 
+    def take_free(self) -> aiomysql.Connection | None:
+        """A connection that is open and free, where a slot is free too. The one that was used last: it is the least
+        likely to have been ended meanwhile, and what the server knows of it is still warm."""
+        pool = self._pool
+        if pool is None or pool._closing or self.slots.locked():
+            return None
+        while pool._free:
+            connection = pool._free.pop()
+            if _was_hung_up_on(connection) or connection._reader.exception():
+                connection.close()
+                continue
+            pool._used.add(connection)
+            return connection
+        return None
+
     def release(self, connection: aiomysql.Connection) -> None:
-        if self._pool is None:
+        pool = self._pool
+        if pool is None:
             connection.close()
-            return
-        self._pool.release(connection)
+        elif pool._closing or connection in pool._terminated or connection.closed:
+            pool.release(connection)
+        elif connection.get_transaction_status():
+            connection.close()
+            pool.release(connection)
+        else:  # nobody waits in the pool, and its own way makes a task for each
+            pool._used.remove(connection)
+            pool._free.append(connection)
 
     def acquire_connection(self) -> Any:
         return GuardedConnection(self)

@@ -13,9 +13,10 @@ from __future__ import annotations
 import asyncio
 import inspect
 import re
-from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, aclosing
-from typing import Any, Protocol, cast, runtime_checkable
+from types import MappingProxyType
+from typing import Any, Protocol, TypeVar, cast, runtime_checkable
 
 import strawberry
 import structlog
@@ -32,13 +33,17 @@ from strawberry.execution import optimized_is_awaitable
 
 from engine.errors import ConfigurationError, SignalboxError
 from engine.tracing import is_on, span
+from schema.stored import StoredType
 from server.transport.documents import Asked, Check, Documents, Preparation
 from server.transport.limits import Limits, TimedOut
+from server.transport.plans.inputs import Unusual
+from server.transport.plans.plan import Plans
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
 from server.transport.responses import GraphQLResponse, encode
 from server.transport.sharing import Broadcasts, Sharing, Update, Write
 
 log = structlog.get_logger("signalbox.graphql")
+Found = TypeVar("Found")
 
 MASK = "Something went wrong on our side; quote the request id to find it in the log."
 
@@ -76,6 +81,7 @@ class Executor:
             with a time limit in the engine, and one that was ended between two of them would be half done.
         sharing: which subscriptions are executed once for all their subscribers; none by default.
         event_context: the context in which one event of a subscription is executed, from that of the subscription.
+        stored: the types that plans may answer as they are stored, by name; None for no plans at all.
     """
 
     def __init__(
@@ -90,6 +96,7 @@ class Executor:
         timeout_seconds: float = 10.0,
         sharing: Sharing | None = None,
         event_context: Callable[[Any], Any] = lambda context: context,
+        stored: Mapping[str, StoredType] | None = MappingProxyType({}),
     ) -> None:
         if schema.extensions or schema.directives:
             raise ConfigurationError("The schema has Strawberry extensions or directives; the executor runs neither.")
@@ -99,6 +106,7 @@ class Executor:
         self._documents = Documents(self._schema, limits=limits, introspection=introspection)
         self._hide_suggestions = not introspection
         self._timeout_seconds = timeout_seconds
+        self._plans = None if stored is None else Plans(schema, stored)
         self._checks = tuple(checks)
         self._preparation = preparation
         self._sharing = sharing or Sharing(lambda _context: None, lambda _event: None)
@@ -188,6 +196,13 @@ class Executor:
 
     async def _run(self, asked: Asked) -> GraphQLResponse:
         preparing = self._preparation(asked)
+        plan = None if self._plans is None else self._plans.of(asked)
+        if plan is not None and preparing is None:
+            try:
+                found = await plan.run(asked, self._in_time)
+                return self._respond(found.data, () if found.error is None else (found.error,), has_data=True)
+            except Unusual:
+                pass
         outcome = self._execute(asked) if preparing is None else self._prepared(preparing, asked)
         result = await self._in_time(outcome, asked) if inspect.isawaitable(outcome) else outcome
         # Errors of fields have a path; errors of variables and of the operation's name have none.
@@ -212,7 +227,7 @@ class Executor:
             operation_extensions=asked.request.extensions,
         )
 
-    async def _in_time(self, outcome: Awaitable[ExecutionResult], asked: Asked) -> ExecutionResult:
+    async def _in_time(self, outcome: Awaitable[Found], asked: Asked) -> Found:
         """Cancelling stops the waiting alone: what was given to the store to write is written whole or not at all."""
         is_query = asked.operation is not None and asked.operation.operation is OperationType.QUERY
         try:

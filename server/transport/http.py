@@ -6,14 +6,17 @@ It chooses status and media type; what is legal is decided in ``requests``, what
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from server.transport.direct_http import answer_of
 from server.transport.execution import Executor
-from server.transport.requests import JSON, MEBIBYTE, BadRequest, negotiate, read_request, stream_wish
+from server.transport.requests import GRAPHQL_RESPONSE, JSON, MEBIBYTE, BadRequest, read_request, wishes
 from server.transport.responses import GraphQLResponse
 from server.transport.sse import COMPLETE, EVENT_STREAM_HEADERS, EventStreams, next_event
 
@@ -30,6 +33,22 @@ PAGE_HEADERS = {
 
 # Only for clients that named the newer media type: the older one promises 200 for every well-formed request.
 _STATUS = {"UNAUTHENTICATED": 401, "FORBIDDEN": 403, "INTERNAL": 500, "UNAVAILABLE": 503, "TIMEOUT": 503}
+
+
+_HEADERS = {
+    media_type: (
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"x-content-type-options", b"nosniff"),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Accept"),
+    )
+    for media_type in (JSON, GRAPHQL_RESPONSE)
+}
+
+
+@lru_cache(16)
+def _lines(headers: tuple[tuple[bytes, bytes], ...]) -> bytes:
+    return b"".join([b"%b: %b\r\n" % header for header in headers])
 
 
 class GraphQLHTTP:
@@ -72,9 +91,8 @@ class GraphQLHTTP:
         media_type = JSON
         wish: str = "never"
         try:
-            accept = request.headers.getlist("accept")
-            wish = "never" if request.method == "HEAD" else stream_wish(accept)
-            media_type = JSON if wish == "always" else negotiate(accept)
+            accept = tuple(request.headers.getlist("accept"))
+            wish, media_type = wishes(accept, is_head=request.method == "HEAD")
             context = self._context_for(request)  # first: who may not come in need not be listened to
             asked = await read_request(request, self._max_body_bytes)
             if wish != "never" and self._executor.is_subscription(asked):
@@ -101,11 +119,23 @@ def _is_browser(request: Request) -> bool:
     )
 
 
-def _encoded(outcome: GraphQLResponse, media_type: str, status: int, headers: dict[str, str] | None = None) -> Response:
-    fixed = {
-        "Content-Type": f"{media_type}; charset=utf-8",
-        "X-Content-Type-Options": "nosniff",
-        "Cache-Control": "no-store",
-        "Vary": "Accept",
-    }
-    return Response(outcome.body, status, headers={**fixed, **(headers or {})})
+@dataclass(frozen=True, slots=True)
+class _Encoded:
+    """An answer that is complete: Starlette's would make its headers anew each time."""
+
+    body: bytes
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...]
+
+    async def __call__(self, scope: Scope, _receive: Receive, send: Send) -> None:
+        answer = answer_of(scope)
+        if answer is not None and answer(self.status, _lines(self.headers), self.body):
+            return
+        length = (b"content-length", b"%d" % len(self.body))
+        await send({"type": "http.response.start", "status": self.status, "headers": [length, *self.headers]})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def _encoded(outcome: GraphQLResponse, media_type: str, status: int, headers: dict[str, str] | None = None) -> _Encoded:
+    more = [(name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    return _Encoded(outcome.body, status, (*_HEADERS[media_type], *more) if more else _HEADERS[media_type])

@@ -10,11 +10,13 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Literal, NoReturn
 from urllib.parse import urlsplit
 
+import orjson
 from starlette.datastructures import QueryParams
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
 JSON = "application/json"
 GRAPHQL_RESPONSE = "application/graphql-response+json"
@@ -42,6 +44,14 @@ class BadRequest(Exception):
     def extensions(self) -> dict[str, object]:
         """What a GraphQL error carries beside its message."""
         return {"code": self.code}
+
+
+# Digits in a row, of which 18 are always within 64 bits; and numbers whose exponent makes them infinite.
+_LONG_NUMBER = re.compile(rb"\d{19}|\d[eE]")
+SAFE_DEPTH = 200
+"""Brackets that any parser nests, whatever calls it."""
+REMEMBERED = 100
+"""Headers of which it is remembered what they mean."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,8 +111,14 @@ async def read_request(request: Request, max_body_bytes: int) -> GraphQLRequest:
 def parse_json(source: bytes | str) -> Any:
     """JSON as its specification has it: UTF-8, finite numbers, whole characters, integers exact at any size.
 
-    The standard library's parser, because orjson turns 2**65 into a float. Raises ``BadRequest``.
+    By orjson, where it means the same: it turns 2**65 into a float, and goes deeper than Python. All else, and whatever
+    it refuses, is for the standard library's parser, which says why. Raises ``BadRequest``.
     """
+    if isinstance(source, bytes) and not _LONG_NUMBER.search(source) and _depth_bound(source) < SAFE_DEPTH:
+        try:
+            return orjson.loads(source)
+        except orjson.JSONDecodeError:
+            pass
     try:
         text = source.decode("utf-8") if isinstance(source, bytes) else source
         value = json.loads(text, parse_constant=_refuse_constant, parse_float=_finite)
@@ -144,6 +160,13 @@ def stream_wish(accept: Iterable[str]) -> Literal["never", "subscriptions", "alw
     return "always" if stream[:2] > best[:2] else "subscriptions"
 
 
+@lru_cache(REMEMBERED)
+def wishes(accept: tuple[str, ...], *, is_head: bool) -> tuple[Literal["never", "subscriptions", "always"], str]:
+    """``stream_wish`` and ``negotiate`` at once, with what they say of headers of late; 406 as there."""
+    wish = "never" if is_head else stream_wish(accept)
+    return wish, JSON if wish == "always" else negotiate(accept)
+
+
 def is_same_host(origin: str, host: str) -> bool:
     """Whether the values of an Origin and a Host header name the same host and port."""
     try:
@@ -177,20 +200,38 @@ def _media_ranges(accept: Iterable[str]) -> Iterator[tuple[str, float]]:
 
 
 def _check_content_type(content_type: str) -> None:
+    if not _is_json(content_type):
+        raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"POST takes {JSON} in UTF-8.")
+
+
+@lru_cache(REMEMBERED)
+def _is_json(content_type: str) -> bool:
     media_type, *parameters = (piece.strip().lower() for piece in content_type.split(";"))
     charsets = [value.strip('" ') for key, _, value in (p.partition("=") for p in parameters) if key == "charset"]
-    if media_type != JSON or any(charset not in ("utf-8", "utf8") for charset in charsets):
-        raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"POST takes {JSON} in UTF-8.")
+    return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)
 
 
 async def _read_body(request: Request, max_body_bytes: int) -> bytes:
     """Counted as it arrives: Content-Length may be missing, and may lie."""
     body = bytearray()
-    async for chunk in request.stream():
+    is_more = True
+    while is_more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        chunk: bytes = message.get("body", b"")
+        is_more = message.get("more_body", False)
+        if not is_more and not body and len(chunk) <= max_body_bytes:
+            return chunk  # nearly always all of it
         body += chunk
         if len(body) > max_body_bytes:
             raise BadRequest(413, "PAYLOAD_TOO_LARGE", f"A request has at most {max_body_bytes} bytes.")
     return bytes(body)
+
+
+def _depth_bound(source: bytes) -> int:
+    """No less than how deep ``source`` is nested."""
+    return source.count(b"[") + source.count(b"{")
 
 
 def _json_parameter(parameters: QueryParams, name: str) -> Any:

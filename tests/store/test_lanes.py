@@ -208,3 +208,14 @@ async def test_bulk_changes_and_creates_take_turns(store: Store) -> None:
     )
     assert count >= 1000
     assert {job.status for job in created} == {JobStatus.QUEUED}
+
+
+async def test_clients_that_come_back_together_go_together(store: Store, transactions: Counter) -> None:
+    """Else the first of them has a transaction of its own each time, and all others wait for it."""
+
+    async def client(number: int) -> None:
+        for turn in range(10):
+            await create(store, f"task {number} {turn}")
+
+    await asyncio.gather(*(client(number) for number in range(32)))
+    assert transactions.count <= 15

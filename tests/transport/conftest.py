@@ -20,9 +20,9 @@ from starlette.routing import Route, WebSocketRoute
 from structlog.testing import LogCapture
 
 from server.transport.direct import DirectWebSocketProtocol
+from server.transport.direct_http import DirectHTTPProtocol
 from server.transport.execution import Executor
 from server.transport.http import GraphQLHTTP
-from server.transport.leaving import LeavingHTTPProtocol
 from server.transport.websocket import GraphQLWebSocket
 
 
@@ -59,7 +59,7 @@ async def serve(executor: Executor) -> AsyncIterator[Callable[..., Any]]:
             over_http = GraphQLHTTP(executor, context_for=world.context, page=lambda: page, **(http or {}))
             app = Starlette(routes=[Route("/graphql", over_http), WebSocketRoute("/graphql", websocket)])
             config = uvicorn.Config(
-                app, lifespan="off", log_config=None, http=LeavingHTTPProtocol, ws=DirectWebSocketProtocol
+                app, lifespan="off", log_config=None, http=DirectHTTPProtocol, ws=DirectWebSocketProtocol
             )
             config.load()
             server = uvicorn.Server(config)
