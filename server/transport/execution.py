@@ -37,7 +37,7 @@ from schema.stored import StoredType
 from server.transport.documents import Asked, Check, Documents, Preparation
 from server.transport.limits import Limits, TimedOut
 from server.transport.plans.inputs import Unusual
-from server.transport.plans.plan import Plans
+from server.transport.plans.plan import Outcome, Plan, Plans
 from server.transport.requests import EVENT_STREAM, BadRequest, GraphQLRequest
 from server.transport.responses import GraphQLResponse, encode
 from server.transport.sharing import Broadcasts, Sharing, Update, Write
@@ -197,9 +197,13 @@ class Executor:
     async def _run(self, asked: Asked) -> GraphQLResponse:
         preparing = self._preparation(asked)
         plan = None if self._plans is None else self._plans.of(asked)
-        if plan is not None and preparing is None:
+        if plan is not None:
             try:
-                found = await plan.run(asked, self._in_time)
+                if preparing is None:
+                    found = await plan.run(asked, self._in_time)
+                else:
+                    first, preparing = preparing, None
+                    found = await self._in_time(_planned(first, plan, asked), asked)
                 return self._respond(found.data, () if found.error is None else (found.error,), has_data=True)
             except Unusual:
                 pass
@@ -307,6 +311,16 @@ class Executor:
             # Without the message: it quotes what the client sent, secrets included.
             log.info("graphql.client_error", code=refused[0]["extensions"]["code"], errors=len(refused))
         return worded
+
+
+async def _planned(preparing: Awaitable[None], plan: Plan, asked: Asked) -> Outcome:
+    """A plan's outcome after what it needs; whoever calls it watches the time of both."""
+    await preparing
+
+    async def wait(outcome: Awaitable[Any], _asked: Asked) -> Any:
+        return await outcome
+
+    return await plan.run(asked, wait)
 
 
 def _cause(error: BaseException) -> BaseException:

@@ -78,9 +78,11 @@ class Generator:
             kind, roots = "mutation", [self._mutation()]
         else:
             kind = "query"
-            roots = [self._root() for _ in range(1 if chance() < 0.8 else 2)]
+            roots = [self._root() for _ in range(self._random.choice((1, 1, 1, 2, 3)))]
             if chance() < 0.2:
-                roots.append(self._random.choice(("version", "__typename", "v: version", "eventCursor")))
+                roots.append(
+                    self._random.choice(("version", "__typename", "v: version", "eventCursor", "cursor: eventCursor"))
+                )
             self._random.shuffle(roots)
         declared = ", ".join(f"${name}: {kind}{self._default(kind)}" for name, kind in self._variables.items())
         head = f"{kind} Name({declared})" if declared else kind if kind == "mutation" or chance() < 0.5 else ""

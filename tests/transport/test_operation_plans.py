@@ -20,6 +20,7 @@ from models.enums import JobPriority, Role
 from resolvers.context import OperationContext
 from resolvers.root import build_schema
 from resolvers.stored_jobs import STORED_JOB
+from server.cursor_first import cursor_first
 from server.settings import Settings
 from server.transport.execution import Executor
 from server.transport.plans.plan import Outcome, Plan
@@ -78,8 +79,10 @@ class Both:
     def __init__(self, application: Application, monkeypatch: pytest.MonkeyPatch) -> None:
         self._application = application
         schema = build_schema()
-        self.planned = Executor(schema, new_request_id=lambda: "id", stored={"Job": STORED_JOB})
-        self.plain = Executor(schema, new_request_id=lambda: "id", stored=None)
+        self.planned = Executor(
+            schema, new_request_id=lambda: "id", preparation=cursor_first, stored={"Job": STORED_JOB}
+        )
+        self.plain = Executor(schema, new_request_id=lambda: "id", preparation=cursor_first, stored=None)
         self.by_plan = 0
         run = Plan.run
 
@@ -122,7 +125,7 @@ async def test_plans_answer_as_the_executor_does(application: Application, monke
     both = Both(application, monkeypatch)
     kinds: Counter[str] = Counter()
     is_quick = application.settings.database.dialect == "sqlite"
-    for _ in range(DOCUMENTS or (900 if is_quick else 200)):
+    for _ in range(DOCUMENTS or (700 if is_quick else 150)):
         for sent in generator.document():
             role = ROLES[kinds["all"] % len(ROLES)]
             kinds["all"] += 1

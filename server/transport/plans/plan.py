@@ -1,11 +1,12 @@
 """A plan: one operation of a document, ready to be answered.
 
-It answers operations with at most one field at their root whose resolver waits. The checks, the time limit, the spans
-and the wording of errors are those of ``execution``: a plan takes the place of graphql-core's executor alone.
+Resolvers at the root are called as the executor calls them: those of a query side by side. The checks, the time limit,
+the spans and the wording of errors are those of ``execution``: a plan takes the place of graphql-core's executor alone.
 """
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -61,6 +62,11 @@ class _Root:
     is_async: bool
     is_required: bool
 
+    def call(self, info: PlanInfo, arguments: dict[str, Any]) -> Any:
+        if self.info_name is not None:
+            arguments[self.info_name] = info
+        return self.resolve(None, **arguments) if self.needs_source else self.resolve(**arguments)
+
 
 @dataclass(frozen=True, slots=True)
 class _Variant:
@@ -70,6 +76,8 @@ class _Variant:
     constants: dict[str, str]
     roots: list[_Root]
     columns: Mapping[str, tuple[str, ...]]
+    waiting: int
+    """How many of the roots have resolvers that wait."""
 
 
 @dataclass(slots=True)
@@ -146,8 +154,11 @@ class Plan:
         data.update(variant.constants)
         given = [(root, root.arguments(variables)) for root in variant.roots]
         info = PlanInfo(asked.context, variant.columns)
-        for root, arguments in given:
-            value, error = await _resolved(root, info, arguments, asked, wait)
+        if variant.waiting > 1:
+            resolved = await _all_resolved(given, info, asked, wait)
+        else:
+            resolved = [await _resolved(root, info, arguments, asked, wait) for root, arguments in given]
+        for (root, _), (value, error) in zip(given, resolved, strict=True):
             if error is None:
                 try:
                     data[root.key] = root.write(value, asked.context)
@@ -156,8 +167,8 @@ class Plan:
                     if not self._is_mutation:
                         raise Unusual from broken
                     error = broken
-            elif not root.is_async:
-                raise Unusual from error
+            elif not root.is_async or variant.waiting > 1:
+                raise Unusual from error  # which of several errors are told is the executor's to say
             located = located_error(error, root.nodes, [root.key])
             return Outcome(None if root.is_required else data, located)
         return Outcome(data)
@@ -194,11 +205,11 @@ class Plan:
                 constants[key] = self._root.name
             else:
                 roots.append(self._compile_root(key, nodes, outputs))
-        if sum(each.is_async for each in roots) > 1 or (self._is_mutation and len(roots) > 1):
+        if self._is_mutation and len(roots) > 1:
             raise Unplannable
         roots.sort(key=lambda each: each.is_async)
         columns = {name: tuple(sorted(found)) for name, found in outputs.columns.items() if found is not None}
-        return _Variant(tuple(fields), constants, roots, columns)
+        return _Variant(tuple(fields), constants, roots, columns, sum(each.is_async for each in roots))
 
     def _compile_root(self, key: str, nodes: list[FieldNode], outputs: Outputs) -> _Root:
         field = self._root.fields.get(nodes[0].name.value)
@@ -227,23 +238,30 @@ async def _resolved(
     root: _Root, info: PlanInfo, arguments: dict[str, Any], asked: Asked, wait: Wait
 ) -> tuple[Any, Exception | None]:
     """What the resolver returned, or raised. That the time is over is no error of the resolver's."""
-    if root.info_name is not None:
-        arguments[root.info_name] = info
-    positional = (None,) if root.needs_source else ()
-    if not root.is_async:
-        try:
-            return root.resolve(*positional, **arguments), None
-        except Exception as error:  # noqa: BLE001 (located and worded like the executor's)
-            return None, error
+    if root.is_async:
+        outcome: tuple[Any, Exception | None] = await wait(_caught(root, info, arguments), asked)
+        return outcome
+    try:
+        return root.call(info, arguments), None
+    except Exception as error:  # noqa: BLE001 (located and worded like the executor's)
+        return None, error
 
-    async def caught() -> tuple[Any, Exception | None]:
-        try:
-            return await root.resolve(*positional, **arguments), None
-        except Exception as error:  # noqa: BLE001 (as above)
-            return None, error
 
-    outcome: tuple[Any, Exception | None] = await wait(caught(), asked)
-    return outcome
+async def _all_resolved(
+    given: list[tuple[_Root, dict[str, Any]]], info: PlanInfo, asked: Asked, wait: Wait
+) -> list[tuple[Any, Exception | None]]:
+    """The same for several, side by side."""
+    resolved: list[tuple[Any, Exception | None]]
+    resolved = await wait(asyncio.gather(*[_caught(root, info, arguments) for root, arguments in given]), asked)
+    return resolved
+
+
+async def _caught(root: _Root, info: PlanInfo, arguments: dict[str, Any]) -> tuple[Any, Exception | None]:
+    try:
+        value = root.call(info, arguments)
+        return (await value if root.is_async else value), None
+    except Exception as error:  # noqa: BLE001 (as above)
+        return None, error
 
 
 def _flags(document: Document) -> tuple[str, ...]:
