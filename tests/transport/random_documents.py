@@ -17,7 +17,7 @@ PRIORITIES = ("HIGH", "MEDIUM", "LOW")
 TIMES = ("2020-01-01T00:00:00Z", "2999-01-01T00:00:00+02:00", "2026-01-01", "yesterday", 5)
 VALUES: dict[str, tuple[Any, ...]] = {
     "ID!": ("1", "2", "3", "7", "20", "21", "900", 4, "x", "-1", "9" * 30, None, 1.5, ["1"]),
-    "Int": (1, 2, 3, 20, 100, 0, -1, 101, None, 2.0, "3", 2**40, True),
+    "Int": (1, 2, 3, 20, 100, 0, -1, 101, None, 2.0, "3", 2**40, -(2**31) - 1, True),
     "Boolean!": (True, False, True, False, None, "yes"),
     "[JobStatus!]": (["QUEUED"], ["PENDING", "FAILED"], [], None, "COMPLETED", ["NO"], [None], 3),
     "[JobPriority!]": (["HIGH"], ["LOW", "HIGH"], None, "MEDIUM", ["high"]),
@@ -95,7 +95,7 @@ class Generator:
             if self._random.random() < 0.85 or kind.endswith("!"):
                 values = VALUES[kind]
                 likely = values[: max(2, len(values) // 2)]
-                given[name] = self._random.choice(likely if self._random.random() < 0.8 else values)
+                given[name] = self._random.choice(likely if self._random.random() < 0.6 else values)
         return given or self._random.choice(({}, None))
 
     def _default(self, kind: str) -> str:
