@@ -74,7 +74,8 @@ class Generator:
         self._fragments: dict[str, str] = {}
         self._count = 0
         chance = self._random.random
-        if chance() < 0.25:
+        self._is_mutation = chance() < 0.25
+        if self._is_mutation:
             kind, roots = "mutation", [self._mutation()]
         else:
             kind = "query"
@@ -179,7 +180,8 @@ class Generator:
         if self._random.random() < 0.12:
             parts.append("error { code message traceback }")
         if self._random.random() < 0.06:
-            parts.append(self._random.choice(UNPLANNED))
+            # a mutation that is done twice makes a longer history the second time, and another queue
+            parts.append("copyOf { id }" if self._is_mutation else self._random.choice(UNPLANNED))
         if depth and self._random.random() < 0.3:
             parts.append(f"... on Job{self._directive()} {self._job(depth - 1)}")
         if depth and self._random.random() < 0.3:
