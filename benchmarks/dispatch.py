@@ -34,7 +34,7 @@ import time
 from signalbox import task
 
 @task("note the time")
-def note_the_time():
+async def note_the_time():
     return time.time()
 """
 CREATE = 'mutation { createJob(input: {taskName: "note the time", run: true}) { job { id } } }'
