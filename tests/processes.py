@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -19,6 +21,8 @@ READY_EVENTS = {"serve": "signalbox.ready", "worker": "worker.ready"}
 START_SECONDS = 60.0
 STOP_SECONDS = 60.0
 OURS = ("SIGNALBOX_", "DATABASE_URL", "REDIS_URL", "WEBHOOK_", "SMTP_URL", "MAKE", "ARGS")
+PORTS = (15_000, 32_000)
+"""Below what systems give to outgoing connections."""
 SAMPLE_TASKS = Path(__file__).parent / "sample_tasks.py"
 
 
@@ -29,10 +33,12 @@ def environment(given: Mapping[str, str] | None = None) -> dict[str, str]:
 
 
 def free_port() -> int:
-    """A port of the loopback that nobody listens on now."""
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port: int = free.getsockname()[1]
-        return port
+    """A port of the loopback that nobody listens on now, and that the system gives to no outgoing connection: one of
+    those could have it before the server does."""
+    while True:
+        port = random.randrange(*PORTS)
+        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)):
+            return port
 
 
 def like_make_run(port: int) -> dict[str, str]:
