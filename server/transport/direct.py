@@ -10,6 +10,8 @@ from collections.abc import Callable, Sequence
 from typing import cast
 
 from starlette.types import Scope
+from uvicorn._types import ASGISendEvent
+from uvicorn.protocols.utils import ClientDisconnected
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 EXTENSION = "signalbox.write_text"
@@ -27,6 +29,13 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
         extensions = self.scope.get("extensions") or {}
         self.scope["extensions"] = {**extensions, EXTENSION: self.write_text}  # type: ignore[dict-item]
         await super().run_asgi()
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """A client that has left during the handshake is gone. uvicorn would answer it with a refusal, and the library
+        below raises at the second end of one connection."""
+        if not self.handshake_complete and self.transport.is_closing():
+            raise ClientDisconnected
+        await super().send(message)
 
     def send_receive_event_to_app(self) -> None:
         """A text that is no UTF-8 reaches the application as what it is, bytes; uvicorn would break off with an error
