@@ -50,7 +50,7 @@ GUARDS = {
     "event insert": (
         Change(
             "engine/store/unit.py",
-            'seqs = await self.transaction.insert("job_event", EVENT_COLUMNS, self._events)',
+            'seqs = await self.transaction.insert("job_event", *_without_empty(self._events))',
             "seqs = list(range(1, 1 + len(self._events)))",
         ),
     ),
