@@ -32,8 +32,9 @@ class DirectWebSocketProtocol(WebSocketsSansIOProtocol):
 
     async def send(self, message: ASGISendEvent) -> None:
         """A client that has left during the handshake is gone. uvicorn would answer it with a refusal, and the library
-        below raises at the second end of one connection."""
+        below raises at the second end of one connection. What is set here, it sets itself a moment later."""
         if not self.handshake_complete and self.transport.is_closing():
+            self.handshake_complete = self.disconnected = True
             raise ClientDisconnected
         await super().send(message)
 

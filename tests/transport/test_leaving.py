@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 
+import pytest
 import uvicorn
 from starlette.types import Receive, Scope, Send
 
@@ -49,8 +50,8 @@ async def test_the_request_that_is_answered_is_told() -> None:
     assert asked == ["/"], "requests were begun for a client that had left"
 
 
-async def test_a_client_that_leaves_during_the_handshake_is_gone() -> None:
-    """Neither accepted nor refused: both would be a second end of a connection that has had one."""
+async def test_a_client_that_leaves_during_the_handshake_is_gone(caplog: pytest.LogCaptureFixture) -> None:
+    """Neither accepted nor refused, and no error: both would be a second end of a connection that has had one."""
     told: asyncio.Future[list[str]] = asyncio.get_running_loop().create_future()
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -78,3 +79,4 @@ async def test_a_client_that_leaves_during_the_handshake_is_gone() -> None:
         writer.close()
     finally:
         await server.shutdown(sockets=[listener])
+    assert [record.message for record in caplog.records if record.levelname == "ERROR"] == []
