@@ -69,15 +69,18 @@ class Process:
         for service in (*self._services, *self.notifier.services):
             service.start()
 
-    def watch(self) -> None:
-        """Subscribe to everything from the beginning of the log; ``got`` has the numbers of the events."""
+    async def watch(self) -> str:
+        """Subscribe to everything from now on; ``got`` has the numbers of the events that come after the cursor that
+        is returned."""
+        cursor = await self.feed.cursor()
 
         async def watch() -> None:
-            async with aclosing(self.feed.subscribe(ChangeFilter(), "0")) as changes:
+            async with aclosing(self.feed.subscribe(ChangeFilter(), cursor)) as changes:
                 async for change in changes:
                     self.got.append(change.seq)
 
         self._watching = asyncio.create_task(watch())
+        return cursor
 
     async def stop(self) -> None:
         if self._watching is not None:
