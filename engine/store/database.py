@@ -88,8 +88,8 @@ class Database(ABC):
         """After a table's name: read it by this index alone. A list's order is an index's, whatever statistics say."""
 
     @abstractmethod
-    def packed(self, columns: Sequence[str], *expressions: str) -> str:
-        """The select list of these columns of ``jobs`` and of ``expressions`` that are never NULL, as the dialect reads
+    def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
+        """The select list of these columns of ``table`` and of ``expressions`` that are never NULL, as the dialect reads
         them best; see ``writes.unpack``."""
 
     @abstractmethod
@@ -108,9 +108,9 @@ class Database(ABC):
 
     @abstractmethod
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = ()
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
     ) -> list[Sequence[Any]]:
-        """Read these columns of ``jobs`` from ``source``, what follows a select list; see ``packed``."""
+        """Read these columns of ``table`` from ``source``, what follows a select list; see ``packed``."""
 
     @abstractmethod
     async def now(self) -> datetime:

@@ -28,6 +28,7 @@ from models.backends.mysql import GuardedMySQLClient
 from models.backends.texts import query_texts
 from models.connection import STATEMENT_SLOTS, DatabaseURL, tortoise_config
 from models.enums import JobStatus
+from models.event import JobEvent
 from models.job import Job
 
 STATEMENT_TIMEOUT_SECONDS = 30.0
@@ -76,13 +77,16 @@ LITERALS: dict[type, Callable[[Any], str]] = {
 """Values of rows that are inserted by the thousand, as SQL: five times as fast as the driver's own."""
 
 
-REQUIRED = frozenset(name for name, field in Job._meta.fields_map.items() if not field.null)
-"""Columns of ``jobs`` that are never NULL."""
+REQUIRED = {
+    model._meta.db_table: frozenset(name for name, field in model._meta.fields_map.items() if not field.null)
+    for model in (Job, JobEvent)
+}
+"""Columns that are never NULL, by their table."""
 
 
-def _never_null(column: str) -> str:
+def _never_null(table: str, column: str) -> str:
     """CONCAT_WS leaves out what is NULL."""
-    return f"jobs.{column}" if column in REQUIRED else f"IFNULL(jobs.{column},'')"
+    return f"{table}.{column}" if column in REQUIRED[table] else f"IFNULL({table}.{column},'')"
 
 
 class MySQLTransaction(Transaction):
@@ -183,8 +187,8 @@ class MySQLDatabase(Database):
     def by_index(self, name: str) -> str:
         return f" FORCE INDEX ({name})"
 
-    def packed(self, columns: Sequence[str], *expressions: str) -> str:
-        values = ",".join([*(_never_null(column) for column in columns), *expressions])
+    def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
+        values = ",".join([*(_never_null(table, column) for column in columns), *expressions])
         return f"CONCAT_WS('{SEPARATOR}',{values})"
 
     async def open(self) -> None:
@@ -244,9 +248,9 @@ class MySQLDatabase(Database):
             raise translated from error
 
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = ()
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
     ) -> list[Sequence[Any]]:
-        sql = f"SELECT {self.packed(columns)} {source}"
+        sql = f"SELECT {self.packed(columns, table=table)} {source}"
         try:
             async with self.client.acquire_connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
                 if parameters:

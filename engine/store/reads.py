@@ -48,7 +48,6 @@ from engine.store.rows import (
 )
 from engine.store.tasks import TASK_COLUMNS, task_from_row
 from engine.store.unit import id_list
-from engine.store.writes import unpack
 from models.enums import DeliveryStatus, JobPriority, JobStatus
 
 MAX_ID = 2**63 - 1
@@ -94,10 +93,8 @@ class Reads:
         possible = [each for each in ids if 0 < each <= MAX_ID]
         if not possible:
             return {}
-        rows = await self._database.fetch(
-            f"SELECT {self._job_columns} FROM jobs WHERE id IN ({id_list(set(possible))})"
-        )
-        return {record.id: record for record in (job_from_row(unpack(row)) for row in rows)}
+        rows = await self._database.fetch_packed(JOB_COLUMNS, f"FROM jobs WHERE id IN ({id_list(set(possible))})")
+        return {record.id: record for record in map(job_from_row, rows)}
 
     async def job(self, job_id: int) -> JobRecord | None:
         return (await self.jobs_by_id([job_id])).get(job_id)
@@ -237,13 +234,9 @@ class Reads:
         """Every status change of each job, oldest first."""
         if not job_ids:
             return {}
-        rows = await self._database.fetch(
-            f"SELECT {','.join(EVENT_COLUMNS)} FROM job_event WHERE job_id IN ({id_list(set(job_ids))}) "
-            "ORDER BY job_id, seq"
-        )
+        source = f"FROM job_event WHERE job_id IN ({id_list(set(job_ids))}) ORDER BY job_id, seq"
         found: dict[int, list[EventRecord]] = defaultdict(list)
-        for row in rows:
-            event = event_from_row(row)
+        for event in map(event_from_row, await self._database.fetch_packed(EVENT_COLUMNS, source, table="job_event")):
             found[event.job_id].append(event)
         return found
 
@@ -257,10 +250,8 @@ class Reads:
 
     async def events_after(self, seq: int, limit: int) -> list[EventRecord]:
         """The next events of the log, in order. Numbers may be missing: see ``engine.feed``."""
-        rows = await self._database.fetch(
-            f"SELECT {','.join(EVENT_COLUMNS)} FROM job_event WHERE seq > {seq} ORDER BY seq LIMIT {limit}"
-        )
-        return [event_from_row(row) for row in rows]
+        source = f"FROM job_event WHERE seq > {seq} ORDER BY seq LIMIT {limit}"
+        return list(map(event_from_row, await self._database.fetch_packed(EVENT_COLUMNS, source, table="job_event")))
 
     async def holes(self, after: int, until: int) -> list[Hole]:
         """The numbers between two events that no readable event has, in order."""

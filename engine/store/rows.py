@@ -13,7 +13,7 @@ from typing import Any
 import orjson
 
 from engine.records import ErrorRecord, EventRecord, JobRecord
-from engine.store.database import Row, from_text
+from engine.store.database import from_text
 from models.enums import JobPriority, JobStatus
 
 JOB_COLUMNS = (
@@ -157,18 +157,18 @@ def job_from_row(row: Sequence[Any]) -> JobRecord:
     )
 
 
-def event_from_row(row: Row) -> EventRecord:
+def event_from_row(row: Sequence[Any]) -> EventRecord:
     """The event in a row of ``EVENT_COLUMNS``."""
     seq, job_id, from_status, to_status, attempt, at, run_at, worker, error = row
     return EventRecord(
-        seq,
-        job_id,
+        int(seq),
+        int(job_id),
         STATUSES[from_status] if from_status else None,
         STATUSES[to_status],
-        attempt,
+        int(attempt),
         from_text(at),
         from_text(run_at) if run_at else None,
-        worker,
+        worker or None,
         decode_error(error),
     )
 

@@ -146,8 +146,8 @@ class SqliteDatabase(Database):
     def by_index(self, name: str) -> str:
         return " NOT INDEXED" if name == "PRIMARY" else f" INDEXED BY {name}"
 
-    def packed(self, columns: Sequence[str], *expressions: str) -> str:
-        return ", ".join([*(f"jobs.{column}" for column in columns), *expressions])
+    def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
+        return ", ".join([*(f"{table}.{column}" for column in columns), *expressions])
 
     async def open(self) -> None:
         context = TortoiseContext()
@@ -201,9 +201,9 @@ class SqliteDatabase(Database):
                 _raise(error)
 
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = ()
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
     ) -> list[Sequence[Any]]:
-        return list(await self.fetch(f"SELECT {self.packed(columns)} {source}", parameters))
+        return list(await self.fetch(f"SELECT {self.packed(columns, table=table)} {source}", parameters))
 
     @property
     def connections(self) -> tuple[int, int]:

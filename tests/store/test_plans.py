@@ -174,12 +174,21 @@ class Planner:
         self.recorded: list[tuple[str, Sequence[Any]]] = []
         self._fetch = store.database.fetch
         self._transaction = store.database.transaction
+        self._fetch_packed = store.database.fetch_packed
         store.database.fetch = self._recording_fetch
+        if self.is_server:  # SQLite reads them by its fetch
+            store.database.fetch_packed = self._recording_fetch_packed
         store.database.transaction = self._recording_transaction
 
     async def _recording_fetch(self, sql: str, parameters: Sequence[Any] = ()) -> Any:
         self.recorded.append((sql, parameters))
         return await self._fetch(sql, parameters)
+
+    async def _recording_fetch_packed(
+        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
+    ) -> Any:
+        self.recorded.append((f"SELECT {self.store.database.packed(columns, table=table)} {source}", parameters))
+        return await self._fetch_packed(columns, source, parameters, table=table)
 
     @asynccontextmanager
     async def _recording_transaction(self) -> AsyncIterator[Transaction]:
