@@ -90,7 +90,7 @@ class Broadcasts:
         """The responses to one subscriber.
 
         Args:
-            write: tried first while the subscriber waits for the next response; what it takes is not yielded.
+            write: tried first whenever the subscriber waits for the next response; what it takes is not yielded.
 
         Raises:
             SlowConsumer: the subscriber did not keep up.
@@ -111,7 +111,8 @@ class Broadcasts:
             if after is not None and not member.is_at(after):
                 async with aclosing(self._open(asked)) as updates:
                     async for update in updates:
-                        yield update.response
+                        if write is None or not write(update.response):
+                            yield update.response
                         if update.position is not None and member.has_met(update.position):
                             break
                     else:

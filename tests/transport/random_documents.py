@@ -69,10 +69,8 @@ class Generator:
         self._random = random.Random(self.seed)
 
     def document(self) -> list[Sent]:
-        """A document, and requests with variables of their own."""
-        self._variables: dict[str, str] = {}
-        self._fragments: dict[str, str] = {}
-        self._count = 0
+        """A document with a query or a mutation, and requests with variables of their own."""
+        self._begin()
         chance = self._random.random
         self._is_mutation = chance() < 0.25
         if self._is_mutation:
@@ -85,8 +83,27 @@ class Generator:
                     self._random.choice(("version", "__typename", "v: version", "eventCursor", "cursor: eventCursor"))
                 )
             self._random.shuffle(roots)
+        return self._sent(kind, roots)
+
+    def subscription(self) -> list[Sent]:
+        """A document with a subscription to all changes from the beginning of the log, and such requests."""
+        self._begin()
+        parts = self._random.sample(("cursor", "from", "to", "at", "__typename"), self._random.randint(0, 3))
+        parts = [f"{self._alias()}{part}{self._directive()}" for part in parts]
+        parts += [f"{self._alias()}job{self._directive()} {self._job(2)}" for _ in range(self._random.randint(1, 2))]
+        self._random.shuffle(parts)
+        return self._sent("subscription", [f'{self._alias()}jobStatusChanged(after: "0") {{ {" ".join(parts)} }}'])
+
+    def _begin(self) -> None:
+        self._variables: dict[str, str] = {}
+        self._fragments: dict[str, str] = {}
+        self._count = 0
+        self._is_mutation = False
+
+    def _sent(self, kind: str, roots: list[str]) -> list[Sent]:
         declared = ", ".join(f"${name}: {kind}{self._default(kind)}" for name, kind in self._variables.items())
-        head = f"{kind} Name({declared})" if declared else kind if kind == "mutation" or chance() < 0.5 else ""
+        can_be_short = kind == "query" and self._random.random() < 0.5
+        head = f"{kind} Name({declared})" if declared else "" if can_be_short else kind
         text = f"{head} {{ {' '.join(roots)} }} " + " ".join(self._fragments.values())
         return [Sent(text, self._given()) for _ in range(self._random.randint(1, 3))]
 

@@ -6,12 +6,15 @@ import os
 import random
 import re
 from collections import Counter
+from contextlib import aclosing
 from typing import Any
 
 import orjson
 import pytest
+from graphql import execute_subscription_event
 from random_documents import Generator, Sent
 
+import server.transport.execution
 from engine.jobs import JobInput
 from engine.records import ErrorRecord, Finish
 from engine.states import Trigger
@@ -98,6 +101,17 @@ class Both:
         response = await executor.execute(GraphQLRequest(sent.query, sent.variables), context, allow_mutation=True)
         return orjson.loads(response.body)
 
+    async def told(self, executor: Executor, sent: Sent, role: Role, count: int) -> list[bytes]:
+        """The first ``count`` responses to a subscription, or the one that refuses it."""
+        context = OperationContext.of(self._application.engine, role, "", self._application.redactor)
+        told = []
+        async with aclosing(executor.subscribe(GraphQLRequest(sent.query, sent.variables), context)) as responses:
+            async for response in responses:
+                told.append(response.body)
+                if len(told) == count or not response.has_data:
+                    break
+        return told
+
     async def answers(self, sent: Sent, role: Role) -> tuple[Any, Any]:
         """That of the plan and that of the executor. What two mutations cannot have in common is made the same."""
         database = self._application.store.database
@@ -116,6 +130,35 @@ class Both:
 def alike(answer: Any) -> Any:
     """``answer`` without its numbers and moments."""
     return orjson.loads(re.sub(r'"\d+"', '"1"', MOMENT.sub("now", orjson.dumps(answer).decode())))
+
+
+async def test_plans_tell_of_events_as_the_executor_does(
+    application: Application, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seed = int(os.environ.get("SEED", "0")) or random.randrange(1, 10**9)
+    print(f"SEED={seed}")
+    generator = Generator(seed)
+    both = Both(application, monkeypatch)
+    per_event: Counter[str] = Counter()
+    monkeypatch.setattr(
+        server.transport.execution,
+        "execute_subscription_event",
+        lambda one: per_event.update([""]) or execute_subscription_event(one),
+    )
+    changes = len(await application.store.reads.events_after(0, 1000))
+    kinds: Counter[str] = Counter()
+    for _ in range(DOCUMENTS or 60):
+        for sent in generator.subscription():
+            role = ROLES[kinds["all"] % len(ROLES)]
+            kinds["all"] += 1
+            expected = await both.told(both.plain, sent, role, changes)
+            executed = per_event.total()
+            found = await both.told(both.planned, sent, role, changes)
+            kinds["by plan"] += per_event.total() == executed and len(found) == changes
+            assert found == expected, f"SEED={seed} {role} {sent}"
+            kinds["fine"] += len(expected) == changes
+    assert kinds["by plan"] > kinds["all"] * 0.4, kinds
+    assert kinds["fine"] > kinds["all"] * 0.4, kinds
 
 
 async def test_plans_answer_as_the_executor_does(application: Application, monkeypatch: pytest.MonkeyPatch) -> None:

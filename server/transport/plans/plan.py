@@ -1,4 +1,4 @@
-"""A plan: one operation of a document, ready to be answered.
+"""A plan: one operation of a document, ready to be answered, or one subscription, ready to tell of its events.
 
 Resolvers at the root are called as the executor calls them: those of a query side by side. The checks, the time limit,
 the spans and the wording of errors are those of ``execution``: a plan takes the place of graphql-core's executor alone.
@@ -7,9 +7,10 @@ the spans and the wording of errors are those of ``execution``: a plan takes the
 from __future__ import annotations
 
 import asyncio
+from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import strawberry
 from graphql import (
@@ -38,6 +39,9 @@ MAX_VARIANTS = 64
 """Of one plan, by role and by what its directives are given; beyond, the executor answers."""
 Wait = Callable[[Awaitable[Any], Asked], Awaitable[Any]]
 """Waits for a resolver as long as the operation may take."""
+WriteEvent = Callable[[Any, Any], dict[str, Any]]
+V = TypeVar("V")
+P = TypeVar("P", "Plan", "EventPlan")
 
 
 @dataclass(slots=True)
@@ -97,24 +101,31 @@ class Plans:
         self._inputs = Inputs(schema)
 
     def of(self, asked: Asked) -> Plan | None:
-        """The plan of a valid request's operation, if it has one."""
+        """The plan of a valid request's query or mutation, if it has one."""
+        return self._find(Plan, asked)
+
+    def of_events(self, asked: Asked) -> EventPlan | None:
+        """The plan of a valid request's subscription, if it has one."""
+        return self._find(EventPlan, asked)
+
+    def _find(self, kind: type[P], asked: Asked) -> P | None:
         operation, document = asked.operation, asked.document
         if operation is None:
             return None
-        key = (Plans, operation.name.value if operation.name else None)
+        key = (kind, operation.name.value if operation.name else None)
         try:
-            found: Plan | None = document.notes[key]
+            found: P | None = document.notes[key]
         except KeyError:
             try:
-                found = Plan(self._schema, self._inputs, self._stored, document, operation)
+                found = kind(self._schema, self._inputs, self._stored, document, operation)
             except Unplannable:
                 found = None
             document.notes[key] = found
         return found
 
 
-class Plan:
-    """One operation."""
+class _OperationPlan(ABC, Generic[V]):
+    """One operation, and its variants."""
 
     def __init__(
         self,
@@ -124,13 +135,12 @@ class Plan:
         document: Document,
         operation: OperationDefinitionNode,
     ) -> None:
-        if operation.operation is OperationType.SUBSCRIPTION or operation.directives:
+        if operation.directives:
             raise Unplannable
         self._schema = schema
         self._inputs = inputs
         self._stored = stored
         self._operation = operation
-        self._is_mutation = operation.operation is OperationType.MUTATION
         root = schema._schema.get_root_type(operation.operation)
         if root is None:
             raise Unplannable
@@ -140,40 +150,9 @@ class Plan:
         }
         self._variables = inputs.variables(operation)
         self._flags = _flags(document)
-        self._variants: dict[tuple[Any, ...], _Variant | None] = {}
+        self._variants: dict[tuple[Any, ...], V | None] = {}
 
-    async def run(self, asked: Asked, wait: Wait) -> Outcome:
-        """Answer a request.
-
-        Raises:
-            Unusual: it is for the executor, and nothing was changed.
-        """
-        variables = self._variables(asked.request.variables or {})
-        variant = self._variant(variables, getattr(asked.context, "role", None))
-        data: dict[str, Any] = dict.fromkeys(variant.keys)
-        data.update(variant.constants)
-        given = [(root, root.arguments(variables)) for root in variant.roots]
-        info = PlanInfo(asked.context, variant.columns)
-        if variant.waiting > 1:
-            resolved = await _all_resolved(given, info, asked, wait)
-        else:
-            resolved = [await _resolved(root, info, arguments, asked, wait) for root, arguments in given]
-        for (root, _), (value, error) in zip(given, resolved, strict=True):
-            if error is None:
-                try:
-                    data[root.key] = root.write(value, asked.context)
-                    continue
-                except Exception as broken:
-                    if not self._is_mutation:
-                        raise Unusual from broken
-                    error = broken
-            elif not root.is_async or variant.waiting > 1:
-                raise Unusual from error  # which of several errors are told is the executor's to say
-            located = located_error(error, root.nodes, [root.key])
-            return Outcome(None if root.is_required else data, located)
-        return Outcome(data)
-
-    def _variant(self, variables: Mapping[str, Any], role: Role | None) -> _Variant:
+    def _variant(self, variables: Mapping[str, Any], role: Role | None) -> V:
         try:
             key = (role, *[variables[name] for name in self._flags])
         except KeyError:
@@ -194,6 +173,50 @@ class Plan:
             raise Unusual
         return found
 
+    @abstractmethod
+    def _compile(self, flags: Mapping[str, bool], role: Role | None) -> V:
+        """What there is for ``role`` when directives are given ``flags``.
+
+        Raises:
+            Unplannable: it is for the executor.
+        """
+
+
+class Plan(_OperationPlan[_Variant]):
+    """One query or mutation."""
+
+    async def run(self, asked: Asked, wait: Wait) -> Outcome:
+        """Answer a request.
+
+        Raises:
+            Unusual: it is for the executor, and nothing was changed.
+        """
+        variables = self._variables(asked.request.variables or {})
+        variant = self._variant(variables, getattr(asked.context, "role", None))
+        is_mutation = self._operation.operation is OperationType.MUTATION
+        data: dict[str, Any] = dict.fromkeys(variant.keys)
+        data.update(variant.constants)
+        given = [(root, root.arguments(variables)) for root in variant.roots]
+        info = PlanInfo(asked.context, variant.columns)
+        if variant.waiting > 1:
+            resolved = await _all_resolved(given, info, asked, wait)
+        else:
+            resolved = [await _resolved(root, info, arguments, asked, wait) for root, arguments in given]
+        for (root, _), (value, error) in zip(given, resolved, strict=True):
+            if error is None:
+                try:
+                    data[root.key] = root.write(value, asked.context)
+                    continue
+                except Exception as broken:
+                    if not is_mutation:
+                        raise Unusual from broken
+                    error = broken
+            elif not root.is_async or variant.waiting > 1:
+                raise Unusual from error  # which of several errors are told is the executor's to say
+            located = located_error(error, root.nodes, [root.key])
+            return Outcome(None if root.is_required else data, located)
+        return Outcome(data)
+
     def _compile(self, flags: Mapping[str, bool], role: Role | None) -> _Variant:
         selections = Selections(self._fragments, flags)
         outputs = Outputs(self._schema, selections, role, self._stored)
@@ -205,7 +228,7 @@ class Plan:
                 constants[key] = self._root.name
             else:
                 roots.append(self._compile_root(key, nodes, outputs))
-        if self._is_mutation and len(roots) > 1:
+        if self._operation.operation is OperationType.MUTATION and len(roots) > 1:
             raise Unplannable
         roots.sort(key=lambda each: each.is_async)
         columns = {name: tuple(sorted(found)) for name, found in outputs.columns.items() if found is not None}
@@ -232,6 +255,30 @@ class Plan:
             resolver.is_async,
             isinstance(field.type, GraphQLNonNull),
         )
+
+
+class EventPlan(_OperationPlan[WriteEvent]):
+    """One subscription: what it tells of an event, once its source is there."""
+
+    def writer(self, asked: Asked) -> WriteEvent:
+        """Makes the data that a subscriber is told of an event, for the context of its subscription.
+
+        Raises:
+            Unusual: it is for the executor; so is an event for which what is returned raises anything.
+        """
+        return self._variant(self._variables(asked.request.variables or {}), getattr(asked.context, "role", None))
+
+    def _compile(self, flags: Mapping[str, bool], role: Role | None) -> WriteEvent:
+        selections = Selections(self._fragments, flags)
+        fields = selections.of([self._operation.selection_set], self._root)
+        if len(fields) != 1:
+            raise Unplannable
+        [(key, nodes)] = fields.items()
+        field = self._root.fields.get(nodes[0].name.value)
+        if field is None:
+            raise Unplannable
+        write = Outputs(self._schema, selections, role, self._stored).of(nodes, field.type)
+        return lambda event, context: {key: write(event, context)}
 
 
 async def _resolved(
