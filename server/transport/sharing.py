@@ -4,8 +4,10 @@ Subscribers whose document, variables and visibility are equal are members of on
 each event is executed and encoded once, and every member gets the same bytes. So the cost of an event grows with what
 is asked for, and hardly with how many ask.
 
-One who resumes (``after: cursor``) reads a source of its own until it has reached what the broadcast sends, and goes
-on with that: nothing is missed and nothing comes twice, for both are the same events in the same order.
+One who resumes (``after: cursor``) is given what the broadcast has sent since, as far back as it is kept. One who comes
+from further back reads a source of its own until it has reached what the broadcast sends, and goes on with that:
+nothing is missed and nothing comes twice, for both are the same events in the same order. So connections that are lost
+by the hundred and made anew cost no more than those that last.
 
 Failure handling: a member that does not keep up has a bounded queue, and is ended with the cursor of the last event it
 was given; it never holds up the others. When a source fails, all its members are told.
@@ -18,9 +20,10 @@ import contextvars
 import functools
 import json
 from collections import deque
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Iterable
 from contextlib import aclosing
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from typing import Any
 
 from graphql import (
@@ -41,6 +44,12 @@ QUEUE_SIZE = 10_000
 """Responses that may wait for one member. All members' queues hold the same ones, so they cost little."""
 OFTEN = 50
 """With so many members, other work gets its turn after every event."""
+STEP = 50
+"""After so many responses that were written one after another, other work gets its turn."""
+KEPT_BYTES = 32_000_000
+"""What all broadcasts together keep for those who resume."""
+OVERHEAD_BYTES = 300
+"""Of a response that is kept, beside its body."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,9 +113,10 @@ class Broadcasts:
         key, common, after = place
         broadcast = self._broadcasts.get(key)
         if broadcast is None:
-            broadcast = self._broadcasts[key] = _Broadcast(self._open(common))
+            broadcast = self._broadcasts[key] = _Broadcast(self._open(common), self._room)
             broadcast.start(functools.partial(self._forget, key, broadcast))
-        member = broadcast.join(self._queue_size)
+        member = broadcast.join(self._queue_size, after)
+        count = 0
         try:
             if after is not None and not member.is_at(after):
                 async with aclosing(self._open(asked)) as updates:
@@ -119,11 +129,18 @@ class Broadcasts:
                         return
             member.go_live(write)
             while (response := await member.next()) is not None:
-                yield response
+                if write is None or not write(response):
+                    yield response
+                elif (count := count + 1) % STEP == 0:
+                    await asyncio.sleep(0)
         finally:
             if broadcast.leave(member):
                 self._forget(key, broadcast)
                 await broadcast.stop()
+
+    def _room(self) -> int:
+        """The bytes that one broadcast may keep."""
+        return KEPT_BYTES // max(1, len(self._broadcasts))
 
     def _forget(self, key: Hashable, broadcast: _Broadcast) -> None:
         if self._broadcasts.get(key) is broadcast:
@@ -184,10 +201,19 @@ class _Uses(Visitor):
 
 
 class _Broadcast:
-    """One execution and its members."""
+    """One execution and its members.
 
-    def __init__(self, source: AsyncGenerator[Update, None]) -> None:
+    Args:
+        room: how many bytes it may keep for those who resume.
+    """
+
+    def __init__(self, source: AsyncGenerator[Update, None], room: Callable[[], int]) -> None:
         self.position: int | None = None
+        self._kept: deque[Update] = deque()
+        self._kept_after: int | None = None
+        """Everything that came after this place is kept."""
+        self._kept_bytes = 0
+        self._room = room
         self._source = source
         self._members: dict[_Member, None] = {}
         self._task: asyncio.Task[None] | None = None
@@ -196,10 +222,36 @@ class _Broadcast:
         # A context of its own: what the first subscriber's request has bound is not the others'.
         self._task = asyncio.get_running_loop().create_task(self._run(ended), context=contextvars.Context())
 
-    def join(self, queue_size: int) -> _Member:
+    def join(self, queue_size: int, after: str | None) -> _Member:
+        """A new member, which has seen everything up to ``after``."""
         member = _Member(queue_size, self.position)
+        place = None if after is None else _place(after)
+        missed = None if place is None else self._missed(place)
+        if place is not None and missed is not None and len(missed) <= queue_size:
+            member.resume(place, missed)
         self._members[member] = None
         return member
+
+    def _missed(self, place: int) -> list[Update] | None:
+        """What has come after this place; None if not all of it is kept, or there is no such place yet."""
+        if self.position is None or self._kept_after is None or not self._kept_after <= place <= self.position:
+            return None
+        since = takewhile(lambda update: (update.position or 0) > place, reversed(self._kept))
+        return list(since)[::-1]
+
+    def _keep(self, update: Update) -> None:
+        if update.position is None:
+            return
+        if self._kept_after is None:
+            self._kept_after = update.position  # what came before it, others may have seen and this did not
+            return
+        self._kept.append(update)
+        self._kept_bytes += OVERHEAD_BYTES + len(update.response.body)
+        room = self._room()
+        while self._kept_bytes > room or len(self._kept) > QUEUE_SIZE:
+            gone = self._kept.popleft()
+            self._kept_after = gone.position
+            self._kept_bytes -= OVERHEAD_BYTES + len(gone.response.body)
 
     def leave(self, member: _Member) -> bool:
         """Whether nobody is left."""
@@ -218,6 +270,7 @@ class _Broadcast:
             async with aclosing(self._source) as updates:
                 async for update in updates:
                     self.position = update.position
+                    self._keep(update)
                     for member in self._members:
                         member.offer(update)
                     if len(self._members) > OFTEN:
@@ -227,6 +280,11 @@ class _Broadcast:
         ended()
         for member in self._members:
             member.end(error)
+
+
+def _place(after: str) -> int | None:
+    """The place that a cursor names; None for what is no cursor."""
+    return int(after) if after.isascii() and after.isdecimal() and len(after) < 20 else None
 
 
 class _Member:
@@ -249,9 +307,14 @@ class _Member:
         self._write: Write | None = None
         self._arrived: asyncio.Future[None] | None = None
 
+    def resume(self, place: int, missed: Iterable[Update]) -> None:
+        """Begin with what came after ``place``, which is where everything up to it was seen."""
+        self._since = self._last = place
+        self._queue.extend(missed)
+
     def is_at(self, after: str) -> bool:
         """Whether everything after the cursor ``after`` is still to come."""
-        return self._since is not None and after == str(self._since)
+        return self._since is not None and self._since == _place(after)
 
     def has_met(self, position: int) -> bool:
         """Whether all that comes after ``position`` has been, or will be, offered. What came before is dropped."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 from graphql import build_schema
 
+import server.transport.sharing
 from engine.errors import InvalidInput, SlowConsumer
 from server.transport.documents import Asked, Documents
 from server.transport.requests import GraphQLRequest
@@ -175,21 +176,48 @@ async def test_one_who_resumes_joins_the_others(log: Log) -> None:
     level = Subscriber(broadcasts, asked(after="5"))
     await settle()
     assert behind.got == [3, 4, 5]
-    assert log.open == 1, "both have joined"
+    assert log.opened == 1, "what they have missed was kept"
+    far_behind = Subscriber(broadcasts, asked(after="0"))
+    await settle()
+    assert far_behind.got == [1, 2, 3, 4, 5]
+    assert log.opened == 2, "nobody knows what came before the first event that was sent"
+    assert log.open == 1, "it has joined the others"
     log.grow(2)
     await settle()
     assert (first.got, behind.got, level.got) == ([1, 2, 3, 4, 5, 6, 7], [3, 4, 5, 6, 7], [6, 7])
     beyond = Subscriber(broadcasts, asked(after="99"))
     await settle()
     assert isinstance(beyond.error, InvalidInput)
-    for each in (first, behind, level, beyond):
+    for each in (first, behind, far_behind, level, beyond):
+        await each.leave()
+    assert (log.open, broadcasts.count) == (0, 0)
+
+
+async def test_no_more_is_kept_than_there_is_room_for(log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(server.transport.sharing, "KEPT_BYTES", 10 * 303)
+    broadcasts = sharing(log)
+    one, another = Subscriber(broadcasts, asked(of="x")), Subscriber(broadcasts, asked(of="y"))
+    await settle()
+    log.grow(120)
+    await settle()
+    assert [len(each._kept) for each in broadcasts._broadcasts.values()] == [5, 5]
+    late = Subscriber(broadcasts, asked(of="x", after="115"))
+    await settle()
+    assert (late.got, log.opened) == ([116, 117, 118, 119, 120], 2)
+    later = Subscriber(broadcasts, asked(of="x", after="114"))
+    await settle()
+    assert (later.got, log.opened) == ([115, 116, 117, 118, 119, 120], 3)
+    for each in (one, another, late, later):
         await each.leave()
     assert (log.open, broadcasts.count) == (0, 0)
 
 
 @pytest.mark.parametrize("seed", range(30))
-async def test_nothing_is_missed_or_repeated_whenever_one_joins(log: Log, seed: int) -> None:
+async def test_nothing_is_missed_or_repeated_whenever_one_joins(
+    log: Log, seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     random.seed(seed)
+    monkeypatch.setattr(server.transport.sharing, "KEPT_BYTES", random.choice([0, 1000, 10_000]))
     broadcasts = sharing(log, queue_size=random.choice([3, 1000]))
     subscribers: list[tuple[int, Subscriber]] = []
     for _ in range(60):
@@ -253,7 +281,7 @@ async def test_direct_writes_keep_the_order(log: Log) -> None:
     await settle()
     log.grow(1)
     await settle()
-    assert (one.got, one.direct) == ([1, 2, 3, 4, 5, 6, 7], [1, 2, 7])
+    assert (one.got, one.direct) == ([1, 2, 3, 4, 5, 6, 7], [1, 2, 4, 5, 6, 7])
     await one.leave()
 
 
