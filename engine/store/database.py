@@ -89,8 +89,8 @@ class Database(ABC):
 
     @abstractmethod
     def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
-        """The select list of these columns of ``table`` and of ``expressions`` that are never NULL, as the dialect reads
-        them best; see ``writes.unpack``."""
+        """The select list of these columns of ``table`` and of ``expressions`` that are never NULL, as the dialect
+        reads them best; see ``writes.unpack``."""
 
     @abstractmethod
     async def open(self) -> None: ...
