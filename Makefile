@@ -4,7 +4,7 @@ PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
 
-.PHONY: run test audits resume fuzz schemathesis faults guards check fmt schema settings-docs bench screenshots playground clean
+.PHONY: run test audits resume fuzz schemathesis faults guards hosts check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run
 
 # uv lives in a venv of its own, so that the machine needs none. A uv on PATH is not asked: versions would differ.
@@ -68,6 +68,10 @@ faults: .venv/.synced-dev
 # What of the tests fails without the claim token, the guard on the status, or the event's insert.
 guards: .venv/.synced-dev
 	SIGNALBOX_TEST_REQUIRE=1 $(BIN)/pytest --timeout 0 -m guards tests/faults $(ARGS)
+
+# Two servers and four workers on hosts of their own (network namespaces, as root), JOBS jobs for each thing that breaks.
+hosts: .venv/.synced-dev
+	SIGNALBOX_TEST_HOSTS_SEED=$(SEED) SIGNALBOX_TEST_HOSTS_JOBS=$(JOBS) $(BIN)/pytest --timeout 0 -m hosts tests/faults $(ARGS)
 
 check: .venv/.synced-dev
 	$(BIN)/ruff check .

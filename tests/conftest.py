@@ -20,7 +20,7 @@ from engine.store.store import Store, database_for
 from models.connection import DatabaseURL
 from models.migrate import migrate
 
-LONG_RUNS = ("faults", "fuzz", "guards", "resume", "rules", "screenshots")
+LONG_RUNS = ("faults", "fuzz", "guards", "hosts", "resume", "rules", "screenshots")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import ctypes
 import functools
 import json
 import os
@@ -20,6 +21,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
+
+CLONE_NEWNET = 0x40000000
 
 
 @functools.cache
@@ -77,8 +80,11 @@ class Nursery:
                     self._codes[told["pid"]] = told["code"]
                 self._condition.notify_all()
 
-    def fork(self, folder: Path, arguments: Sequence[str], settings: Mapping[str, str]) -> Child:
-        """Run ``signalbox ARGUMENTS`` in ``folder``, with ``settings`` as its whole environment."""
+    def fork(
+        self, folder: Path, arguments: Sequence[str], settings: Mapping[str, str], namespace: str | None = None
+    ) -> Child:
+        """Run ``signalbox ARGUMENTS`` in ``folder``, with ``settings`` as its whole environment, and in the network
+        ``namespace`` if one is given."""
         assert self._parent is not None
         assert self._parent.stdin is not None
         with tempfile.TemporaryDirectory() as own, self._condition:
@@ -87,6 +93,7 @@ class Nursery:
             self._requests += 1
             number = self._requests
             request = {"request": number, "folder": str(folder), "arguments": list(arguments), "settings": settings}
+            request["namespace"] = namespace
             self._parent.stdin.write(json.dumps({**request, "output": str(output)}) + "\n")
             self._parent.stdin.flush()
             self._condition.wait_for(lambda: number in self._pids)
@@ -143,6 +150,8 @@ def _become(request: dict[str, Any]) -> None:
     """What a new process is given by whoever starts it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGCHLD])
+    if request["namespace"] is not None:
+        _enter(Path("/run/netns") / request["namespace"])
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["settings"])
@@ -151,6 +160,13 @@ def _become(request: dict[str, Any]) -> None:
         os.dup2(source, target)
     os.closerange(3, 64)
     sys.argv = ["signalbox", *request["arguments"]]
+
+
+def _enter(namespace: Path) -> None:
+    descriptor = os.open(namespace, os.O_RDONLY)
+    if ctypes.CDLL(None, use_errno=True).setns(descriptor, CLONE_NEWNET):
+        raise OSError(ctypes.get_errno(), f"setns {namespace}")
+    os.close(descriptor)
 
 
 def _reap(tell: int) -> None:

@@ -58,13 +58,21 @@ class ServerProcess:
         folder: the working directory; made if it is not there.
         arguments: the command and its options, as ``["serve", "--port", "0"]``.
         settings: the product's settings; none of this process's are inherited.
+        namespace: the network that it is in; this process's if none is given.
     """
 
-    def __init__(self, folder: Path, arguments: Sequence[str], settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        arguments: Sequence[str],
+        settings: Mapping[str, str] | None = None,
+        namespace: str | None = None,
+    ) -> None:
         self.folder = folder
         self.arguments = list(arguments)
         self.settings = dict(settings or {})
         self.lines: list[str] = []
+        self.namespace = namespace
         self.was_killed = False
         self._arrived = threading.Condition()
         self._ended = False
@@ -89,7 +97,7 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._spawned_at = len(self.lines)
         self.was_killed = False
-        self._process = the_nursery().fork(self.folder, self.arguments, environment(self.settings))
+        self._process = the_nursery().fork(self.folder, self.arguments, environment(self.settings), self.namespace)
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
