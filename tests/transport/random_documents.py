@@ -85,14 +85,15 @@ class Generator:
             self._random.shuffle(roots)
         return self._sent(kind, roots)
 
-    def subscription(self) -> list[Sent]:
-        """A document with a subscription to all changes from the beginning of the log, and such requests."""
+    def subscription(self, after: str) -> list[Sent]:
+        """A document with a subscription to all changes after a cursor, and such requests."""
         self._begin()
         parts = self._random.sample(("cursor", "from", "to", "at", "__typename"), self._random.randint(0, 3))
         parts = [f"{self._alias()}{part}{self._directive()}" for part in parts]
         parts += [f"{self._alias()}job{self._directive()} {self._job(2)}" for _ in range(self._random.randint(1, 2))]
         self._random.shuffle(parts)
-        return self._sent("subscription", [f'{self._alias()}jobStatusChanged(after: "0") {{ {" ".join(parts)} }}'])
+        root = f'{self._alias()}jobStatusChanged(after: "{after}") {{ {" ".join(parts)} }}'
+        return self._sent("subscription", [root])
 
     def _begin(self) -> None:
         self._variables: dict[str, str] = {}
