@@ -92,9 +92,24 @@ schema: .venv/.synced-dev
 settings-docs: .venv/.synced-dev
 	$(BIN)/python -m server.settings_docs --write README.md
 
+# A short form of every benchmark, on SQLite or on databases that may be emptied (URLS); what they need more is said in
+# benchmarks/README.md, and left out where it is missing.
+URLS ?=
+BENCH := $(BIN)/python benchmarks
 bench: .venv/.synced-dev
-	$(BIN)/python benchmarks/lifecycle.py $(ARGS)
-	$(BIN)/python benchmarks/latency.py $(ARGS)
+	$(BENCH)/lifecycle.py --jobs 2000 --runs 1 $(URLS)
+	$(BENCH)/latency.py --jobs 100 $(URLS)
+	$(BENCH)/drain.py --jobs 5000 --runs 1 $(URLS)
+	$(BENCH)/growth.py --sizes 1000,5000 --backlog 2000 --jobs 2000 --runs 1 --requests 50 $(URLS)
+	$(BENCH)/memory.py --jobs 2000 --starts 1 $(URLS)
+	$(BENCH)/webhooks.py --deliveries 500 $(or $(URLS),sqlite)
+	$(BENCH)/footprint.py --jobs 1000 $(URLS)
+	! command -v npm >/dev/null || $(BENCH)/fanout.py --sockets 100 --events 50 --runs 1
+	$(foreach url,$(URLS),$(BENCH)/scans.py --jobs 20000 $(url) && $(BENCH)/contention.py --seconds 5 $(url) &&) true
+	! command -v redis-server >/dev/null || { $(foreach url,$(URLS),$(BENCH)/dispatch.py --jobs 50 --seconds 5 $(url);) true; }
+	! command -v wrk >/dev/null || ! command -v npm >/dev/null || { \
+		$(foreach url,$(URLS),$(BENCH)/graphql_reads.py --runs 1 --seconds 2 --database $(url) && \
+		$(BENCH)/graphql_writes.py --runs 1 --seconds 2 --database $(url) &&) true; }
 
 # Pictures for the README, taken by the browser tests.
 screenshots: .venv/.synced-dev
