@@ -31,6 +31,11 @@ from models.enums import JobStatus
 MAX_PARAMETERS = 30_000
 """SQLite allows 32,766 in a statement."""
 MAX_ROWS = 500
+TURN_SECONDS = 10.0
+"""So long a writer waits for those of other processes."""
+LOOK_MILLISECONDS = 20
+"""So long SQLite waits by itself, and looks at 1, 3, 8 and 18 ms. It has no queue: whoever waits for longer looks ten
+times a second, and where several processes write without a pause one of them finds them at it for many seconds."""
 CANNOT_SERVE = frozenset(
     {
         sqlite3.SQLITE_BUSY,
@@ -109,6 +114,20 @@ class SqliteTransaction(Transaction):
         return changed
 
 
+async def _begin(connection: aiosqlite.Connection) -> None:
+    """Begin to write, when it is this process's turn."""
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + TURN_SECONDS
+    while True:
+        try:
+            await connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or loop.time() > deadline:
+                raise
+        else:
+            return
+
+
 def _chunks(rows: Sequence[Sequence[Any]], width: int) -> Iterator[Sequence[Sequence[Any]]]:
     """Rows for one statement each. Not ``executemany``: it takes the interpreter's lock back for every row, and waits
     for it while other code runs."""
@@ -165,6 +184,7 @@ class SqliteDatabase(Database):
             _raise(error)
         self._context = context
         self._clients = (writer, reader)
+        await self._connection(0).execute(f"PRAGMA busy_timeout={LOOK_MILLISECONDS}")
 
     async def close(self) -> None:
         if self._context is not None:
@@ -182,7 +202,7 @@ class SqliteDatabase(Database):
         async with self._writing:
             connection = self._connection(0)
             try:
-                await connection.execute("BEGIN IMMEDIATE")
+                await _begin(connection)
                 yield SqliteTransaction(connection, self._clock)
                 await connection.execute("COMMIT")
             except BaseException as error:
