@@ -44,12 +44,6 @@ def run_under(pytestconfig: pytest.Config, capsys: pytest.CaptureFixture[str], t
     return run_one
 
 
-@pytest.mark.mariadb
-@pytest.mark.slow
-def test_hosts_share_the_work(run_under: Callable[..., None]) -> None:
-    run_under("Redis is cut off", jobs=400, seconds=2.0, fault_seconds=2.0)
-
-
 @pytest.mark.hosts
 @pytest.mark.parametrize("fault", FAULTS)
 def test_hosts_under_faults(run_under: Callable[..., None], fault: str) -> None:
