@@ -132,6 +132,9 @@ async def measure(port: int, sockets: int, events: int, publish: Publish) -> Out
         _, client = await loop.create_connection(lambda: Socket(port), "127.0.0.1", port)
         clients.append(client)
     await asyncio.gather(*(client.acknowledged for client in clients))
+    while not all(client.count for client in clients):  # a server may take its time over so many subscriptions
+        await publish(1, 0)
+        await asyncio.sleep(0.5)
     await asyncio.sleep(1.0)
     for client in clients:
         client.expect(20, measure=False)
@@ -211,7 +214,7 @@ async def repeater(_database: str) -> AsyncIterator[tuple[int, Publish]]:
         stdin.flush()
 
     try:
-        await asyncio.sleep(1.0)
+        await asyncio.sleep(3.0)
         yield port, publish
     finally:
         process.terminate()
