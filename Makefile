@@ -105,11 +105,14 @@ bench: .venv/.synced-dev
 	$(BENCH)/webhooks.py --deliveries 500 $(or $(URLS),sqlite)
 	$(BENCH)/footprint.py --jobs 1000 $(URLS)
 	! command -v npm >/dev/null || $(BENCH)/fanout.py --sockets 100 --events 50 --runs 1
-	$(foreach url,$(URLS),$(BENCH)/scans.py --jobs 20000 $(url) && $(BENCH)/contention.py --seconds 5 $(url) &&) true
-	! command -v redis-server >/dev/null || { $(foreach url,$(URLS),$(BENCH)/dispatch.py --jobs 50 --seconds 5 $(url);) true; }
-	! command -v wrk >/dev/null || ! command -v npm >/dev/null || { \
-		$(foreach url,$(URLS),$(BENCH)/graphql_reads.py --runs 1 --seconds 2 --database $(url) && \
-		$(BENCH)/graphql_writes.py --runs 1 --seconds 2 --database $(url) &&) true; }
+	set -e; for url in $(URLS); do \
+		$(BENCH)/scans.py --jobs 20000 $$url; \
+		$(BENCH)/contention.py --seconds 5 $$url; \
+		! command -v redis-server >/dev/null || $(BENCH)/dispatch.py --jobs 50 --seconds 5 $$url; \
+		! command -v wrk >/dev/null || ! command -v npm >/dev/null || { \
+			$(BENCH)/graphql_reads.py --runs 1 --seconds 2 --database $$url; \
+			$(BENCH)/graphql_writes.py --runs 1 --seconds 2 --database $$url; }; \
+	done
 
 # Pictures for the README, taken by the browser tests.
 screenshots: .venv/.synced-dev

@@ -179,12 +179,13 @@ class SqliteDatabase(Database):
                 await client.create_connection(with_db=True)
                 if client._connection is not None:
                     client._connection.row_factory = None
+            if writer._connection is not None:
+                await writer._connection.execute(f"PRAGMA busy_timeout={LOOK_MILLISECONDS}")
         except sqlite3.Error as error:
             await context.close_connections()
             _raise(error)
         self._context = context
         self._clients = (writer, reader)
-        await self._connection(0).execute(f"PRAGMA busy_timeout={LOOK_MILLISECONDS}")
 
     async def close(self) -> None:
         if self._context is not None:

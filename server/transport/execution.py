@@ -11,7 +11,6 @@ masked and logged with the request id. Cancelling a stream closes the subscripti
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import inspect
 import re
 from collections.abc import AsyncGenerator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -266,9 +265,8 @@ class Executor:
         write = self._event_writer(asked)
         async with aclosing(cast("AsyncGenerator[Any, None]", source)) as events:
             async for event in events:
-                try:
-                    response = GraphQLResponse(encode({"data": write(event, asked.context)}), True, ())
-                except Exception:  # noqa: BLE001 (what is wrong with it, the executor says)
+                response = None if write is None else _planned_event(write, event, asked.context)
+                if response is None:
                     one = operation.build_per_event_executor(event)
                     one.context_value = self._event_context(asked.context)
                     result = execute_subscription_event(one)
@@ -276,17 +274,13 @@ class Executor:
                     response = self._respond(result.data, result.errors or (), has_data=True)
                 yield Update(response, self._sharing.position_of(event))
 
-    def _event_writer(self, asked: Asked) -> WriteEvent:
-        """What makes an event's data without the executor; where there is no plan it raises ``Unusual``."""
+    def _event_writer(self, asked: Asked) -> WriteEvent | None:
+        """What makes an event's data without the executor; None where there is no plan."""
         plan = None if self._plans is None else self._plans.of_events(asked)
-        if plan is not None:
-            with contextlib.suppress(Unusual):
-                return plan.writer(asked)
-
-        def refuse(_event: Any, _context: Any) -> dict[str, Any]:
-            raise Unusual
-
-        return refuse
+        try:
+            return None if plan is None else plan.writer(asked)
+        except Unusual:
+            return None
 
     def _respond(self, data: Any, errors: Iterable[Exception], *, has_data: bool) -> GraphQLResponse:
         worded = self._word(errors)
@@ -327,6 +321,14 @@ class Executor:
             # Without the message: it quotes what the client sent, secrets included.
             log.info("graphql.client_error", code=refused[0]["extensions"]["code"], errors=len(refused))
         return worded
+
+
+def _planned_event(write: WriteEvent, event: Any, context: Any) -> GraphQLResponse | None:
+    """An event's response by its plan; None for one that is the executor's, which says what is wrong with it."""
+    try:
+        return GraphQLResponse(encode({"data": write(event, context)}), True, ())
+    except Exception:  # noqa: BLE001 (it is raised again, and worded, by the executor)
+        return None
 
 
 async def _planned(preparing: Awaitable[None], plan: Plan, asked: Asked) -> Outcome:

@@ -225,18 +225,17 @@ class _Broadcast:
     def join(self, queue_size: int, after: str | None) -> _Member:
         """A new member, which has seen everything up to ``after``."""
         member = _Member(queue_size, self.position)
-        place = None if after is None else _place(after)
-        missed = None if place is None else self._missed(place)
-        if place is not None and missed is not None and len(missed) <= queue_size:
-            member.resume(place, missed)
+        position = None if after is None else _parsed(after)
+        if position is not None and (missed := self._missed(position)) is not None and len(missed) <= queue_size:
+            member.resume(position, missed)
         self._members[member] = None
         return member
 
-    def _missed(self, place: int) -> list[Update] | None:
+    def _missed(self, position: int) -> list[Update] | None:
         """What has come after this place; None if not all of it is kept, or there is no such place yet."""
-        if self.position is None or self._kept_after is None or not self._kept_after <= place <= self.position:
+        if self.position is None or self._kept_after is None or not self._kept_after <= position <= self.position:
             return None
-        since = takewhile(lambda update: (update.position or 0) > place, reversed(self._kept))
+        since = takewhile(lambda update: (update.position or 0) > position, reversed(self._kept))
         return list(since)[::-1]
 
     def _keep(self, update: Update) -> None:
@@ -282,7 +281,7 @@ class _Broadcast:
             member.end(error)
 
 
-def _place(after: str) -> int | None:
+def _parsed(after: str) -> int | None:
     """The place that a cursor names; None for what is no cursor."""
     return int(after) if after.isascii() and after.isdecimal() and len(after) < 20 else None
 
@@ -307,14 +306,14 @@ class _Member:
         self._write: Write | None = None
         self._arrived: asyncio.Future[None] | None = None
 
-    def resume(self, place: int, missed: Iterable[Update]) -> None:
-        """Begin with what came after ``place``, which is where everything up to it was seen."""
-        self._since = self._last = place
+    def resume(self, position: int, missed: Iterable[Update]) -> None:
+        """Begin with what came after ``position``; everything up to it was seen."""
+        self._since = self._last = position
         self._queue.extend(missed)
 
     def is_at(self, after: str) -> bool:
         """Whether everything after the cursor ``after`` is still to come."""
-        return self._since is not None and self._since == _place(after)
+        return self._since is not None and self._since == _parsed(after)
 
     def has_met(self, position: int) -> bool:
         """Whether all that comes after ``position`` has been, or will be, offered. What came before is dropped."""

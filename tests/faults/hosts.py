@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import random
-import signal
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, field
@@ -269,7 +268,7 @@ async def processes(
         yield started
     except BaseException:
         for each in started.values():
-            each.signal(signal.SIGKILL)
+            await asyncio.to_thread(each.kill)
         raise
     ends = await asyncio.gather(
         *(asyncio.to_thread(each.check_its_end) for each in started.values()), return_exceptions=True
