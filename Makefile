@@ -103,6 +103,7 @@ bench: .venv/.synced-dev
 	$(BENCH)/growth.py --sizes 1000,5000 --backlog 2000 --jobs 2000 --runs 1 --requests 50 $(URLS)
 	$(BENCH)/memory.py --jobs 2000 --starts 1 $(URLS)
 	$(BENCH)/webhooks.py --deliveries 500 $(or $(URLS),sqlite)
+	! command -v chromium >/dev/null || $(BENCH)/dashboard.py --jobs 20000 --loads 3 $(URLS)
 	$(BENCH)/footprint.py --jobs 1000 $(URLS)
 	! command -v npm >/dev/null || $(BENCH)/fanout.py --sockets 100 --events 50 --runs 1
 	set -e; for url in $(URLS); do \

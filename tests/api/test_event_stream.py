@@ -42,7 +42,7 @@ async def test_live_resumed_and_ended(launch: Launch, session: aiohttp.ClientSes
         assert [change["to"] for change in changes] == ["QUEUED", "RUNNING", "COMPLETED"]
         begun = time.monotonic()
         await asyncio.to_thread(process.stop)
-        assert time.monotonic() - begun < 3.0  # it would wait for the stream for 35 s
+        assert time.monotonic() - begun < 20.0  # it would wait for the stream for 35 s
         assert b"complete" not in await response.content.read()
 
 

@@ -20,7 +20,7 @@ CHROMIUM_VARIABLE = "SIGNALBOX_TEST_CHROMIUM"
 SCREENSHOTS_VARIABLE = "SIGNALBOX_SCREENSHOTS"
 SECRET_KEY = base64.urlsafe_b64encode(bytes(range(32))).decode()
 PATIENCE_MS = 20_000
-"""Browsers share the machine with all other tests. How fast a page must be is said where it matters."""
+"""Browsers share the machine with all other tests. How fast a page is shows ``benchmarks/dashboard.py``."""
 expect.set_options(timeout=PATIENCE_MS)
 QUIET = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking"),

@@ -6,7 +6,6 @@ import asyncio
 import json
 import re
 import shutil
-import time
 from pathlib import Path
 
 import pytest
@@ -38,7 +37,7 @@ async def test_a_fresh_start(visitor: Visitor) -> None:
 
 @ON_BOTH
 async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestconfig: pytest.Config) -> None:
-    """What ``make run`` prints to be pasted; the row is there within two seconds, and without a reload."""
+    """What ``make run`` prints to be pasted; the row is there without a reload."""
     if shutil.which("curl") is None:
         give_up(pytestconfig, "curl", "install curl")
     banner = str(Banner("0", 0.1, visitor.url, "any", slots=10, tasks=1, keys=0, is_loopback=True))
@@ -50,7 +49,7 @@ async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestco
     shell = await asyncio.create_subprocess_shell(command, stdout=asyncio.subprocess.PIPE)
     answer, _ = await shell.communicate()
     job = json.loads(answer)["data"]["createJob"]["job"]["id"]
-    await expect(row(page, job)).to_be_visible(timeout=2000)
+    await expect(row(page, job)).to_be_visible()
     await expect(row(page, job)).to_contain_text("Completed")
     assert await page.evaluate("window.isTheSamePage")
 
@@ -161,7 +160,7 @@ async def test_a_server_that_went_away_and_came_back(browser: Browser, any_serve
     since = len(server.lines)
     server.spawn().wait_for("signalbox.ready", since=since, timeout_seconds=60)
     await ask(server.url, "mutation ($id: ID!) { runJob(id: $id) { job { id } } }", {"id": job})
-    await expect(row(page, job)).to_contain_text("Completed", timeout=15_000)
+    await expect(row(page, job)).to_contain_text("Completed")
     await expect(page.get_by_test_id("connection")).to_have_text("Live")
     await context.close()
 
@@ -275,10 +274,7 @@ async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
     for _ in range(10):
         jobs += await create(visitor.url, {"payload": {"big": "x" * 1_000_000}})
     page = await visitor.open("/jobs")
-    started = time.monotonic()
-    await page.reload()
     await expect(row(page, jobs[-1])).to_contain_text('{"big":"xxx')
-    assert time.monotonic() - started < 3
     await expect(row(page, jobs[0])).to_contain_text(script)
     text = await page.content()
     assert len(text) < 300_000
@@ -292,11 +288,13 @@ async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
 
 @ON_BOTH
 async def test_a_running_job_is_followed(visitor: Visitor) -> None:
-    [job] = await create(visitor.url, {"payload": {"seconds": 4, "steps": 40}, "run": True})
+    [job] = await create(visitor.url, {"payload": {"seconds": 4, "steps": 40}})
     page = await visitor.open(f"/jobs/{job}")
+    await expect(page.get_by_test_id("connection")).to_have_text("Live")
+    await page.get_by_role("button", name="Run now").click()
     await expect(page.get_by_role("heading", name="simulate")).to_contain_text("Running")
-    await expect(page.get_by_role("progressbar", name="Progress")).to_be_visible(timeout=3000)
-    await expect(page.get_by_role("heading", name="simulate")).to_contain_text("Completed", timeout=8000)
+    await expect(page.get_by_role("progressbar", name="Progress")).to_be_visible()
+    await expect(page.get_by_role("heading", name="simulate")).to_contain_text("Completed")
     await expect(page.get_by_test_id("result")).to_contain_text('"simulated":true')
 
 
@@ -331,7 +329,7 @@ async def test_behind_a_path_prefix(browser: Browser, database: dict[str, str], 
         await page.get_by_role("button", name="All 1").click()
         await expect(row(page, job)).to_contain_text("Completed")
         await page.get_by_role("link", name="GraphiQL").click()
-        await expect(page.get_by_role("tab", name="CreateJob")).to_be_visible(timeout=20_000)
+        await expect(page.get_by_role("tab", name="CreateJob")).to_be_visible()
         await context.close()
         assert proxy.astray == []
     assert visitor.complaints == []

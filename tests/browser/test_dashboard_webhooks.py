@@ -115,8 +115,8 @@ async def test_what_was_sent_and_answered(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {"payload": payload, "run": True})
     page = await visitor.open("/webhooks")
     delivery = page.locator("[data-delivery]")
-    await expect(delivery).to_contain_text("the receiver answered 410", timeout=15_000)
-    await expect(endpoint(page, "0")).to_contain_text("Failing: 1 failure in a row", timeout=15_000)
+    await expect(delivery).to_contain_text("the receiver answered 410")
+    await expect(endpoint(page, "0")).to_contain_text("Failing: 1 failure in a row")
     await delivery.get_by_role("button", name="Details of the delivery").click()
     await expect(delivery.get_by_test_id("request-body")).to_contain_text(
         '"payload":{"n":9007199254740993,"html":"<img'
@@ -125,9 +125,9 @@ async def test_what_was_sent_and_answered(visitor: Visitor) -> None:
     await expect(delivery.get_by_label("Response to try 1")).to_have_text('{"received":true}')
     await answering(visitor.url, "200")
     await delivery.get_by_role("button", name="Resend").click()
-    await expect(delivery).to_contain_text("Delivered", timeout=15_000)
+    await expect(delivery).to_contain_text("Delivered")
     await expect(delivery.get_by_label("Response to try 2")).to_be_visible()
-    await expect(endpoint(page, "0")).to_contain_text("Healthy", timeout=15_000)
+    await expect(endpoint(page, "0")).to_contain_text("Healthy")
     sent = await received(visitor.url)
     assert len({each["headers"]["webhook-id"] for each in sent}) == 1
     assert visitor.complaints == []
@@ -174,7 +174,7 @@ async def test_all_failed_are_those_that_were_counted(visitor: Visitor) -> None:
     await expect(page.get_by_test_id("resend-preview")).to_contain_text("3 deliveries")
     await page.get_by_role("button", name="Resend 3 deliveries").click()
     await expect(page.get_by_text("3 deliveries will be sent again.")).to_be_visible()
-    await expect(page.get_by_role("button", name="Delivered 3")).to_be_visible(timeout=20_000)
+    await expect(page.get_by_role("button", name="Delivered 3")).to_be_visible()
     assert len(await received(visitor.url)) == before + 3
 
 
@@ -199,7 +199,7 @@ async def test_who_may_do_what(browser: Browser, tmp_path: Path) -> None:
         page = await Visitor(context, server.url).open("/webhooks")
         await page.get_by_label("API key").fill(key)
         await page.get_by_role("button", name="Sign in").click()
-        await expect(page.locator("[data-delivery]")).to_have_count(1, timeout=15_000)
+        await expect(page.locator("[data-delivery]")).to_have_count(1)
         await expect(endpoint(page, "0")).to_have_count(int(may_see))
         await expect(page.get_by_test_id("no-permission")).to_have_count(int(not may_see))
         await expect(page.get_by_role("alert")).to_have_count(0)

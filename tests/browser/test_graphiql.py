@@ -44,7 +44,7 @@ class Visit:
 
 async def is_drawn(page: Page) -> None:
     """Until the editor shows the first tab: before that, GraphiQL hears no click on another one."""
-    await expect(page.get_by_role("region", name=EDITOR)).to_contain_text("CreateJob", timeout=20_000)
+    await expect(page.get_by_role("region", name=EDITOR)).to_contain_text("CreateJob")
 
 
 async def execute(page: Page, tab: str) -> None:
