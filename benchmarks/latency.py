@@ -1,15 +1,21 @@
-"""From createJob(run: true) to its COMPLETED event over the websocket, on an idle server.
+"""From createJob(run: true) to its COMPLETED event over the websocket, on an idle server, and on one that has work.
 
-python benchmarks/latency.py [--jobs N] [DATABASE_URL ...]
+    python benchmarks/latency.py [--jobs N] [--rate N] [DATABASE_URL ...]
+
+Without a URL: SQLite. A database that is given is emptied first. ``--rate``: so many other jobs a second are created
+and run meanwhile, ten in a request.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import itertools
 import statistics
 import sys
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -20,7 +26,9 @@ import uvloop
 from benchmarks.harness import Client, empty, machine, server_name, serving
 
 CREATE = 'mutation { createJob(input: {taskName: "simulate", run: true}) { job { id } } }'
-WATCH = "subscription { jobStatusChanged(status: [COMPLETED]) { job { id status } } }"
+WATCH = 'subscription { jobStatusChanged(status: [COMPLETED], taskName: "simulate") { job { id status } } }'
+LOAD = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
+CHUNK = 10
 
 
 async def measure(client: Client, jobs: int) -> list[float]:
@@ -48,18 +56,46 @@ async def measure(client: Client, jobs: int) -> list[float]:
     return found
 
 
+@asynccontextmanager
+async def load(client: Client, rate: int) -> AsyncIterator[None]:
+    """``rate`` other jobs a second, whether or not the server keeps up."""
+    inputs = [{"taskName": "load", "payload": {"n": n}, "run": True} for n in range(CHUNK)]
+
+    async def create(group: asyncio.TaskGroup) -> None:
+        start = time.perf_counter()
+        for number in itertools.count(1):
+            group.create_task(client.run(LOAD, inputs=inputs))
+            await asyncio.sleep(max(0.0, start + number * CHUNK / rate - time.perf_counter()))
+
+    async with asyncio.TaskGroup() as group:
+        creating = group.create_task(create(group)) if rate else None
+        yield
+        if creating is not None:
+            creating.cancel()
+
+
+async def tell(url: str, jobs: int, rate: int) -> None:
+    await empty(url)
+    async with serving(url, SIGNALBOX_UNKNOWN_TASK="simulate") as client:
+        start = time.perf_counter()
+        async with load(client, rate):
+            found = sorted(await measure(client, jobs))
+        took = time.perf_counter() - start
+        [others] = (await client.run('{ jobs(taskName: "load") { totalCount } }'))["jobs"].values()
+    p50, p99 = statistics.median(found), found[int(len(found) * 0.99) - 1]
+    beside = f", beside {others / took:,.0f} other jobs a second" if rate else ""
+    print(f"{await server_name(url)}: p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(found)} jobs{beside})", flush=True)
+
+
 async def main() -> None:
     parser = argparse.ArgumentParser()
     parser.add_argument("urls", nargs="*", default=["sqlite"])
     parser.add_argument("--jobs", type=int, default=200)
+    parser.add_argument("--rate", type=int, default=0)
     options = parser.parse_args()
     print(f"latency of createJob(run: true) to COMPLETED over the websocket; {machine()}")
     for url in options.urls:
-        await empty(url)
-        async with serving(url) as client:
-            found = sorted(await measure(client, options.jobs))
-        p50, p99 = statistics.median(found), found[int(len(found) * 0.99) - 1]
-        print(f"{await server_name(url)}: p50 {p50:.1f} ms, p99 {p99:.1f} ms ({len(found)} jobs)")
+        await tell(url, options.jobs, options.rate)
 
 
 if __name__ == "__main__":

@@ -65,12 +65,13 @@ async def fill(database: str) -> None:
         async with connection.cursor() as cursor:
             rows = ",".join(
                 f'({n},\'simulate\',\'{{"email":"user{n}@example.com","n":{n * 7}}}\',{1 + n % 3},'
-                f"'{STATUSES[n // 3 % len(STATUSES)]}',0,3,60,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6))"
+                f"'{STATUSES[n // 3 % len(STATUSES)]}',0,3,60,UTC_TIMESTAMP(6),UTC_TIMESTAMP(6),"
+                f"'{STATUSES[n // 3 % len(STATUSES)]}',UTC_TIMESTAMP(6))"
                 for n in range(1, JOBS + 1)
             )
             await cursor.execute(
                 "INSERT INTO jobs (id, task_name, payload, priority, status, attempt, max_attempts, timeout_seconds, "
-                f"created_at, updated_at) VALUES {rows}"
+                f"created_at, updated_at, listed_status, listed_at) VALUES {rows}"
             )
             await cursor.execute("DROP TABLE IF EXISTS peer_jobs")
             await cursor.execute(

@@ -1,4 +1,4 @@
--- Requests for wrk: what (list, job, create), how (graphql, rest) and, to look for errors in every answer, `checked` come
+-- Requests for wrk: what (list, job, create), how (graphql, rest) and, to look at every answer, `checked` come
 -- after `--`. Each request has variables of its own.
 local STATUSES = { "PENDING", "QUEUED", "COMPLETED", "FAILED" }
 local PRIORITIES = { "HIGH", "MEDIUM", "LOW" }
@@ -16,8 +16,10 @@ function init(args)
   kind, style = args[1], args[2]
   math.randomseed(os.time())
   if args[3] == "checked" then
+    local expected = kind == "list" and 50 or 1
     response = function(status, _, body)
-      if status >= 300 or body:find('"errors"', 1, true) then
+      local _, jobs = body:gsub('"taskName"', "")
+      if status >= 300 or jobs ~= expected or body:find('"errors"', 1, true) then
         io.stderr:write(status, " ", body, "\n")
         os.exit(1)
       end
