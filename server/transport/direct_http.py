@@ -62,4 +62,6 @@ def _answer(cycle: RequestResponseCycle, status: int, head: bytes, body: bytes) 
     cycle.response_complete = True
     cycle.message_event.set()
     cycle.on_response()
+    # Otherwise the request would hold itself, and all that came with it, until the collector comes.
+    cast("dict[str, Any]", cycle.scope["extensions"]).pop(EXTENSION, None)
     return True
