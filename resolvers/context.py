@@ -35,6 +35,7 @@ from engine.waiting import Waiting
 from engine.webhook_log import WebhookLog, deliveries_to
 from engine.webhook_trials import WebhookTrials
 from models.enums import Role
+from models.shapes import Shape
 from resolvers.deliveries import delivery_connection
 from resolvers.logs import log_connection, log_query
 from resolvers.redaction import Redactor
@@ -267,6 +268,12 @@ def columns_of(info: object, type_name: str) -> tuple[str, ...] | None:
     """The columns that an operation wants of a type which it takes as it is stored; None where it wants records."""
     columns: Mapping[str, tuple[str, ...]] = getattr(info, "columns", {})
     return columns.get(type_name)
+
+
+def shape_of(info: object, type_name: str) -> Shape | None:
+    """The JSON object that an operation wants of such a type, if it is the same wherever it has one."""
+    shapes: Mapping[str, Shape] = getattr(info, "shapes", {})
+    return shapes.get(type_name)
 
 
 def _in_order(ids: Sequence[int], found: dict[int, list[Record]]) -> list[list[Record]]:

@@ -17,6 +17,7 @@ from engine.store.listing import (
 )
 from engine.store.reads import Reads
 from engine.store.rows import StoredRow, StoredRows
+from models.shapes import Shape
 from schema.pages import JobEdge, PageInfo
 
 
@@ -81,8 +82,11 @@ class JobPageView:
         return await self._reads.count_jobs(self._query.where, at_most)
 
 
-async def job_connection(reads: Reads, query: JobQuery, columns: Sequence[str] | None) -> JobPageView:
-    """One page of a list: records of its jobs, or with ``columns`` these alone, as they are stored.
+async def job_connection(
+    reads: Reads, query: JobQuery, columns: Sequence[str] | None, shape: Shape | None = None
+) -> JobPageView:
+    """One page of a list: records of its jobs, or with ``columns`` these alone, as they are stored, or as the JSON
+    objects of ``shape``.
 
     Raises:
         InvalidInput: the cursor is not one of this list's.
@@ -97,15 +101,15 @@ async def job_connection(reads: Reads, query: JobQuery, columns: Sequence[str] |
         return JobPageView(reads, query, jobs, lambda: jobs, of_record, len(jobs), page.has_next, page.has_previous)
     sorted_by = SORT_COLUMNS.get(query.order, "id")
     wanted = tuple(dict.fromkeys((*columns, "id", sorted_by)))
-    stored = await reads.list_stored(query, wanted)
-    rows = stored.jobs.rows
-    key_at, id_at = wanted.index(sorted_by), wanted.index("id")
+    stored = await reads.list_stored(query, wanted, shape)
+    found, rows = stored.jobs.columns, stored.jobs.rows
+    key_at, id_at = found.index(sorted_by), found.index("id")
 
     def of_row(index: int) -> tuple[Any, int]:
         row = rows[index]
         return stored_sort_key(query, row[key_at]), int(row[id_at])
 
     def each() -> list[Any]:
-        return [StoredRow(wanted, row) for row in rows]
+        return [StoredRow(found, row, stored.jobs.shape) for row in rows]
 
     return JobPageView(reads, query, stored.jobs, each, of_row, len(rows), stored.has_next, stored.has_previous)

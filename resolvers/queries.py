@@ -9,7 +9,7 @@ import strawberry
 
 from engine.store.reads import parse_id
 from models.enums import JobStatus as Status
-from resolvers.context import Info, columns_of
+from resolvers.context import Info, columns_of, shape_of
 from resolvers.inputs import job_query
 from resolvers.job_pages import job_connection
 from schema.enums import JobPriority, JobStatus
@@ -62,7 +62,8 @@ class Query:
             last=last,
             before=before,
         )
-        return cast(JobConnection, await job_connection(info.context.engine.reads, query, columns_of(info, "Job")))
+        columns, shape = columns_of(info, "Job"), shape_of(info, "Job")
+        return cast(JobConnection, await job_connection(info.context.engine.reads, query, columns, shape))
 
     @strawberry.field
     async def job_stats(self, info: Info) -> JobStats:

@@ -12,6 +12,7 @@ from typing import Any
 import orjson
 
 from engine.store.rows import PRIORITIES, STATUSES
+from models.shapes import Form
 from resolvers.visibility import STORED_SINCE
 from schema.scalars import serialize_stored_datetime
 from schema.stored import StoredField, StoredType
@@ -56,23 +57,23 @@ _priority = {stored: f'"{priority.name}"' for stored, priority in PRIORITIES.ite
 _status = {stored: f'"{status.name}"' for stored, status in STATUSES.items()}.__getitem__
 
 STORED_JOB: StoredType = {
-    "id": StoredField("id", _id),
-    "taskName": StoredField("task_name", lru_cache(1000)(_text)),
-    "payload": StoredField("payload", _json, STORED_SINCE),
+    "id": StoredField("id", _id, form=Form.ID),
+    "taskName": StoredField("task_name", lru_cache(1000)(_text), form=Form.TEXT),
+    "payload": StoredField("payload", _json, STORED_SINCE, form=Form.JSON),
     "payloadText": StoredField("payload", _or_null(_text), STORED_SINCE),
-    "priority": StoredField("priority", _priority),
-    "status": StoredField("status", _status),
-    "tags": StoredField("tags", _tags),
-    "attempt": StoredField("attempt", str),
-    "maxAttempts": StoredField("max_attempts", str),
+    "priority": StoredField("priority", _priority, form=Form.PRIORITY),
+    "status": StoredField("status", _status, form=Form.STATUS),
+    "tags": StoredField("tags", _tags, form=Form.LIST),
+    "attempt": StoredField("attempt", str, form=Form.INTEGER),
+    "maxAttempts": StoredField("max_attempts", str, form=Form.INTEGER),
     "timeoutSeconds": StoredField("timeout_seconds", _number),
     "progress": StoredField("progress", _number_or_null),
-    "result": StoredField("result", _json, STORED_SINCE),
+    "result": StoredField("result", _json, STORED_SINCE, form=Form.JSON),
     "resultText": StoredField("result", _or_null(_text), STORED_SINCE),
     "idempotencyKey": StoredField("idempotency_key", _or_null(_text)),
-    "createdAt": StoredField("created_at", _moment),
-    "updatedAt": StoredField("updated_at", _moment),
-    "runAt": StoredField("run_at", _or_null(_moment)),
-    "startedAt": StoredField("started_at", _or_null(_moment)),
-    "finishedAt": StoredField("finished_at", _or_null(_moment)),
+    "createdAt": StoredField("created_at", _moment, form=Form.MOMENT),
+    "updatedAt": StoredField("updated_at", _moment, form=Form.MOMENT),
+    "runAt": StoredField("run_at", _or_null(_moment), form=Form.MOMENT),
+    "startedAt": StoredField("started_at", _or_null(_moment), form=Form.MOMENT),
+    "finishedAt": StoredField("finished_at", _or_null(_moment), form=Form.MOMENT),
 }

@@ -17,6 +17,7 @@ from typing import Any
 from engine.errors import Unavailable
 from engine.records import Finish
 from models.connection import DatabaseURL
+from models.shapes import Shape
 
 Row = tuple[Any, ...]
 
@@ -92,6 +93,10 @@ class Database(ABC):
         """The select list of these columns of ``table`` and of ``expressions`` that are never NULL, as the dialect
         reads them best; see ``writes.unpack``."""
 
+    def as_json(self, shape: Shape) -> str | None:
+        """The expression that makes a JSON object of a row of ``jobs``; None where this process does it as fast."""
+        return None
+
     @abstractmethod
     async def open(self) -> None: ...
 
@@ -108,9 +113,16 @@ class Database(ABC):
 
     @abstractmethod
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
+        self,
+        columns: Sequence[str],
+        source: str,
+        parameters: Sequence[Any] = (),
+        *,
+        table: str = "jobs",
+        expressions: Sequence[str] = (),
     ) -> list[Sequence[Any]]:
-        """Read these columns of ``table`` from ``source``, what follows a select list; see ``packed``."""
+        """Read these columns of ``table``, and these expressions, from ``source``, what follows a select list; see
+        ``packed``."""
 
     @abstractmethod
     async def now(self) -> datetime:

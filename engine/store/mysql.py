@@ -27,14 +27,17 @@ from engine.store.rows import at_rest
 from models.backends.mysql import GuardedMySQLClient
 from models.backends.texts import query_texts
 from models.connection import STATEMENT_SLOTS, DatabaseURL, tortoise_config
-from models.enums import JobStatus
+from models.enums import JobPriority, JobStatus
 from models.event import JobEvent
 from models.job import Job
+from models.shapes import Form, Shape
 
 STATEMENT_TIMEOUT_SECONDS = 30.0
 STATEMENT_CHARACTERS = 3_000_000
 """Of up to four bytes each: a statement stays below MariaDB's ``max_allowed_packet`` of 16 MiB."""
 INSERT_ROWS = 1000
+MAX_SHAPES = 200
+"""So many expressions of JSON objects are kept."""
 SEPARATOR = "\x1f"
 """Never part of a value: JSON text escapes it, and names and keys with control characters are refused."""
 
@@ -87,6 +90,32 @@ REQUIRED = {
 def _never_null(table: str, column: str) -> str:
     """CONCAT_WS leaves out what is NULL."""
     return f"{table}.{column}" if column in REQUIRED[table] else f"IFNULL({table}.{column},'')"
+
+
+def _json_object(shape: Shape) -> str:
+    """The object as a CONCAT: a quarter more work for the server than to give the columns, and none for us."""
+    parts: list[str] = []
+    for number, field in enumerate(shape.fields):
+        parts.append(_text(("," if number else "{") + f'"{field.key}":'))
+        parts.append(_text(f'"{field.text}"') if field.column is None else _json_value(field.column, field.form))
+    return f"CONCAT({','.join(parts)},'}}')" if parts else "'{}'"
+
+
+def _json_value(column: str, form: Form) -> str:
+    name = f"jobs.{column}"
+    value = {
+        Form.ID: f"""'"',{name},'"'""",
+        Form.TEXT: f"JSON_QUOTE({name})",
+        Form.JSON: name,
+        Form.LIST: f"IFNULL({name},'[]')",
+        Form.INTEGER: name,
+        Form.PRIORITY: f"""'"',ELT({name},{",".join(f"'{each.name}'" for each in JobPriority)}),'"'""",
+        Form.STATUS: f"""'"',IF({name}='PARKED','QUEUED',{name}),'"'""",
+        Form.MOMENT: f"""'"',REPLACE(LEFT({name},23),' ','T'),'Z"'""",
+    }[form]
+    if column in REQUIRED[Job._meta.db_table] or form is Form.LIST:
+        return value
+    return f"IFNULL({f'CONCAT({value})' if ',' in value else value},'null')"
 
 
 class MySQLTransaction(Transaction):
@@ -180,6 +209,7 @@ class MySQLDatabase(Database):
         self.url = url
         self._context: TortoiseContext | None = None
         self._client: GuardedMySQLClient | None = None
+        self._shapes: dict[Shape, str] = {}
 
     ordered_join = "STRAIGHT_JOIN"
     task_names = "SELECT DISTINCT task_name FROM jobs FORCE INDEX (jobs_task)"
@@ -190,6 +220,14 @@ class MySQLDatabase(Database):
     def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
         values = ",".join([*(_never_null(table, column) for column in columns), *expressions])
         return f"CONCAT_WS('{SEPARATOR}',{values})"
+
+    def as_json(self, shape: Shape) -> str:
+        expression = self._shapes.get(shape)
+        if expression is None:
+            if len(self._shapes) >= MAX_SHAPES:
+                self._shapes.clear()
+            expression = self._shapes[shape] = _json_object(shape)
+        return expression
 
     async def open(self) -> None:
         """Set the pool up; it connects when it is first used, so that a database that is down can come later."""
@@ -248,9 +286,15 @@ class MySQLDatabase(Database):
             raise translated from error
 
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
+        self,
+        columns: Sequence[str],
+        source: str,
+        parameters: Sequence[Any] = (),
+        *,
+        table: str = "jobs",
+        expressions: Sequence[str] = (),
     ) -> list[Sequence[Any]]:
-        sql = f"SELECT {self.packed(columns, table=table)} {source}"
+        sql = f"SELECT {self.packed(columns, *expressions, table=table)} {source}"
         try:
             async with self.client.acquire_connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
                 if parameters:

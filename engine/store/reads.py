@@ -24,6 +24,7 @@ from engine.store.database import Database, from_text, to_text
 from engine.store.delivery_log import deliveries_of
 from engine.store.joblogs import LogPage, LogQuery, read_log_pages
 from engine.store.listing import (
+    SORT_COLUMNS,
     JobFilter,
     JobQuery,
     ListStatement,
@@ -46,9 +47,11 @@ from engine.store.rows import (
     stored_as,
     stored_list,
 )
+from engine.store.same_reads import SameReads
 from engine.store.tasks import TASK_COLUMNS, task_from_row
 from engine.store.unit import id_list
 from models.enums import DeliveryStatus, JobPriority, JobStatus
+from models.shapes import Shape
 
 MAX_ID = 2**63 - 1
 MAX_SHAPES = 200
@@ -87,6 +90,7 @@ class Reads:
         self._resumed_tasks = resumed_tasks(database)
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
         self._lookups: dict[Sequence[str], Lookups[int, StoredRow]] = {}
+        self._pages: SameReads[list[Sequence[Any]]] = SameReads()
 
     async def jobs_by_id(self, ids: Sequence[int]) -> dict[int, JobRecord]:
         """The jobs that exist among ``ids``."""
@@ -126,8 +130,9 @@ class Reads:
         page = await self.list_stored(query, JOB_COLUMNS)
         return JobPage([job_from_row(row) for row in page.jobs.rows], page.has_next, page.has_previous)
 
-    async def list_stored(self, query: JobQuery, columns: Sequence[str]) -> StoredPage:
-        """The same page, with these columns alone, those that cursors are made of among them.
+    async def list_stored(self, query: JobQuery, columns: Sequence[str], shape: Shape | None = None) -> StoredPage:
+        """The same page, with these columns alone, those that cursors are made of among them; with a ``shape``, where
+        the database makes that, only those.
 
         Raises:
             InvalidInput: as ``list_jobs``.
@@ -136,15 +141,23 @@ class Reads:
         position = None if query.page.cursor is None else decode_cursor(query, query.page.cursor, argument)
         names, search_id = await self._resolve_search(query.where)
         statement = ListStatement(self._database, query, position, names, search_id).rows()
-        wanted = tuple(columns)
+        json = None if shape is None else self._database.as_json(shape)
+        if json is None:
+            wanted, shape, expressions = tuple(columns), None, []
+        else:
+            wanted, expressions = tuple(dict.fromkeys(("id", SORT_COLUMNS.get(query.order, "id")))), [json]
         rows: list[Sequence[Any]] = []
         if statement is not None:
-            rows = await self._database.fetch_packed(wanted, statement.source, statement.parameters)
+            read = functools.partial(
+                self._database.fetch_packed, wanted, statement.source, statement.parameters, expressions=expressions
+            )
+            rows = await self._pages.get((statement.source, *statement.parameters, wanted, shape), read)
         has_more = len(rows) > query.page.size
         shown = rows[: query.page.size]
         if query.page.is_backward:
-            return StoredPage(StoredRows(wanted, shown[::-1]), has_next=position is not None, has_previous=has_more)
-        return StoredPage(StoredRows(wanted, shown), has_next=has_more, has_previous=position is not None)
+            stored = StoredRows(wanted, shown[::-1], shape)
+            return StoredPage(stored, has_next=position is not None, has_previous=has_more)
+        return StoredPage(StoredRows(wanted, shown, shape), has_next=has_more, has_previous=position is not None)
 
     async def _resolve_search(self, where: JobFilter) -> tuple[list[str] | None, int | None]:
         if where.search is None:

@@ -15,6 +15,7 @@ import orjson
 from engine.records import ErrorRecord, EventRecord, JobRecord
 from engine.store.database import from_text
 from models.enums import JobPriority, JobStatus
+from models.shapes import Shape
 
 JOB_COLUMNS = (
     "id",
@@ -62,18 +63,21 @@ PRIORITIES = {text: priority for priority in JobPriority for text in (priority.v
 
 @dataclass(frozen=True, slots=True)
 class StoredRow:
-    """A job's columns as the database gave them; NULL is None or an empty text."""
+    """A job's columns as the database gave them; NULL is None or an empty text. With a ``shape`` the last value is the
+    JSON object of it, which is none of ``columns``."""
 
     columns: tuple[str, ...]
     values: Sequence[Any]
+    shape: Shape | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class StoredRows:
-    """The same columns of several jobs."""
+    """The same of several jobs."""
 
     columns: tuple[str, ...]
     rows: list[Sequence[Any]]
+    shape: Shape | None = None
 
 
 def stored_as(statuses: Iterable[JobStatus]) -> list[str]:

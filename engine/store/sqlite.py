@@ -222,9 +222,15 @@ class SqliteDatabase(Database):
                 _raise(error)
 
     async def fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
+        self,
+        columns: Sequence[str],
+        source: str,
+        parameters: Sequence[Any] = (),
+        *,
+        table: str = "jobs",
+        expressions: Sequence[str] = (),
     ) -> list[Sequence[Any]]:
-        return list(await self.fetch(f"SELECT {self.packed(columns, table=table)} {source}", parameters))
+        return list(await self.fetch(f"SELECT {self.packed(columns, *expressions, table=table)} {source}", parameters))
 
     @property
     def connections(self) -> tuple[int, int]:

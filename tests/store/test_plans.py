@@ -185,10 +185,17 @@ class Planner:
         return await self._fetch(sql, parameters)
 
     async def _recording_fetch_packed(
-        self, columns: Sequence[str], source: str, parameters: Sequence[Any] = (), *, table: str = "jobs"
+        self,
+        columns: Sequence[str],
+        source: str,
+        parameters: Sequence[Any] = (),
+        *,
+        table: str = "jobs",
+        expressions: Sequence[str] = (),
     ) -> Any:
-        self.recorded.append((f"SELECT {self.store.database.packed(columns, table=table)} {source}", parameters))
-        return await self._fetch_packed(columns, source, parameters, table=table)
+        packed = self.store.database.packed(columns, *expressions, table=table)
+        self.recorded.append((f"SELECT {packed} {source}", parameters))
+        return await self._fetch_packed(columns, source, parameters, table=table, expressions=expressions)
 
     @asynccontextmanager
     async def _recording_transaction(self) -> AsyncIterator[Transaction]:

@@ -24,6 +24,7 @@ from graphql import (
 
 from engine.store.rows import StoredRow, StoredRows
 from models.enums import Role
+from models.shapes import Form, Shape, ShapeField
 from schema.stored import StoredType
 from server.transport.plans.inputs import DEFINITION, Unplannable, Unusual
 from server.transport.plans.selections import Selections
@@ -52,6 +53,16 @@ class Outputs:
         self._role = role
         self._stored = stored
         self.columns: dict[str, set[str] | None] = {}
+        self._shapes: dict[str, list[Shape | None]] = {}
+
+    @property
+    def shapes(self) -> Mapping[str, Shape]:
+        """The JSON objects that are asked of such types, where one is the same wherever it is selected."""
+        found: dict[str, Shape] = {}
+        for name, (first, *others) in self._shapes.items():
+            if first is not None and all(each is not None and each.fields == first.fields for each in others):
+                found[name] = first
+        return found
 
     def of(self, nodes: Sequence[FieldNode], kind: GraphQLOutputType) -> Write:
         """What writes a value of ``kind``, None included, for which ``nodes`` say what is selected."""
@@ -117,20 +128,26 @@ class Outputs:
             return None
         known = self._stored[kind.name]
         written: list[tuple[str, str | None, Any]] = []
+        shape: list[ShapeField | None] = []
         for key, same in self._fields(nodes, kind).items():
             name = same[0].name.value
             field = known.get(name)
             if name == "__typename":
                 written.append((key, None, kind.name))
+                shape.append(ShapeField(key, None, Form.TEXT, kind.name))
             elif field is None or self._role is None or self._role < field.since:
                 self.columns[kind.name] = None
                 return None
             else:
                 written.append((key, field.column, field.write))
+                shape.append(None if field.form is None else ShapeField(key, field.column, field.form))
+        whole = tuple(each for each in shape if each is not None)
+        made = Shape(whole) if len(whole) == len(shape) else None
+        self._shapes.setdefault(kind.name, []).append(made)
         columns = self.columns.setdefault(kind.name, set())
         if columns is not None:
             columns.update(column for _, column, _ in written if column is not None)
-        return StoredWriter(written)
+        return StoredWriter(written, made)
 
 
 def _attribute(field: GraphQLField) -> str:

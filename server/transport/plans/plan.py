@@ -29,6 +29,7 @@ from graphql import (
 )
 
 from models.enums import Role
+from models.shapes import Shape
 from schema.stored import StoredType
 from server.transport.documents import Asked, Document
 from server.transport.plans.inputs import DEFINITION, Given, Inputs, Unplannable, Unusual
@@ -46,10 +47,12 @@ P = TypeVar("P", "Plan", "EventPlan")
 
 @dataclass(slots=True)
 class PlanInfo:
-    """What resolvers find in their ``info`` beside Strawberry's: for which columns a stored type may be returned."""
+    """What resolvers find in their ``info`` beside Strawberry's: for which columns a stored type may be returned, and
+    as which JSON object."""
 
     context: Any
     columns: Mapping[str, tuple[str, ...]]
+    shapes: Mapping[str, Shape]
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +83,7 @@ class _Variant:
     constants: dict[str, str]
     roots: list[_Root]
     columns: Mapping[str, tuple[str, ...]]
+    shapes: Mapping[str, Shape]
     waiting: int
     """How many of the roots have resolvers that wait."""
 
@@ -197,7 +201,7 @@ class Plan(_OperationPlan[_Variant]):
         data: dict[str, Any] = dict.fromkeys(variant.keys)
         data.update(variant.constants)
         given = [(root, root.arguments(variables)) for root in variant.roots]
-        info = PlanInfo(asked.context, variant.columns)
+        info = PlanInfo(asked.context, variant.columns, variant.shapes)
         if variant.waiting > 1:
             resolved = await _all_resolved(given, info, asked, wait)
         else:
@@ -232,7 +236,7 @@ class Plan(_OperationPlan[_Variant]):
             raise Unplannable
         roots.sort(key=lambda each: each.is_async)
         columns = {name: tuple(sorted(found)) for name, found in outputs.columns.items() if found is not None}
-        return _Variant(tuple(fields), constants, roots, columns, sum(each.is_async for each in roots))
+        return _Variant(tuple(fields), constants, roots, columns, outputs.shapes, sum(each.is_async for each in roots))
 
     def _compile_root(self, key: str, nodes: list[FieldNode], outputs: Outputs) -> _Root:
         field = self._root.fields.get(nodes[0].name.value)
