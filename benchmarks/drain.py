@@ -37,7 +37,8 @@ PEERS = Path(__file__).parent / "peers"
 UV = ROOT / ".tooling" / "bin" / "uv"
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 UNFINISHED = (
-    "SELECT EXISTS (SELECT 1 FROM jobs WHERE status='QUEUED') OR EXISTS (SELECT 1 FROM jobs WHERE status='RUNNING')"
+    "SELECT EXISTS (SELECT 1 FROM jobs WHERE status='QUEUED') OR EXISTS (SELECT 1 FROM jobs WHERE status='RUNNING') "
+    "OR EXISTS (SELECT 1 FROM jobs WHERE status='PARKED')"
 )
 COUNTS = (
     "SELECT (SELECT COUNT(*) FROM jobs WHERE status='COMPLETED'), "
@@ -112,7 +113,9 @@ async def ours(url: str, jobs: int, slots: int, workers: int) -> float:
 
 
 @asynccontextmanager
-async def working(database: str, folder: Path, slots: int, workers: int) -> AsyncIterator[Callable[[], float | None]]:
+async def working(
+    database: str, folder: Path, slots: int, workers: int, **settings: str
+) -> AsyncIterator[Callable[[], float | None]]:
     """Worker processes; what they are left with tells when the first job started, and fails if a process has ended."""
     marks = [folder / f"started-{n}" for n in range(workers)]
     command = [sys.executable, "-m", "server.cli", "worker", "--slots", str(slots)]
@@ -121,7 +124,7 @@ async def working(database: str, folder: Path, slots: int, workers: int) -> Asyn
         subprocess.Popen(
             [*command, *tasks],
             cwd=folder,
-            env={**environment(database), "DRAIN_STARTED": str(mark)},
+            env={**environment(database), "DRAIN_STARTED": str(mark), **settings},
             stderr=(folder / f"{mark.name}.log").open("wb"),
         )
         for mark in marks
@@ -142,9 +145,9 @@ async def working(database: str, folder: Path, slots: int, workers: int) -> Asyn
             process.wait(60)
 
 
-async def drained(database: str, ask: Ask, folder: Path, slots: int, workers: int) -> float:
+async def drained(database: str, ask: Ask, folder: Path, slots: int, workers: int, **settings: str) -> float:
     """How many seconds it takes until no job is left."""
-    async with working(database, folder, slots, workers) as started:
+    async with working(database, folder, slots, workers, **settings) as started:
         while (await ask(UNFINISHED))[0]:
             started()
             await asyncio.sleep(0.03)

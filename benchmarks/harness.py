@@ -20,7 +20,7 @@ import aiohttp
 
 TABLES = (
     *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
-    *("schedule_firing", "schedule", "worker", "task", "jobs"),
+    *("schedule_firing", "schedule", "worker", "task_limit", "task", "jobs"),
     *("throughput_cursor", "throughput_minute", "throughput_removed"),
 )
 ROOT = Path(__file__).parents[1]

@@ -153,7 +153,8 @@ class LogRecord:
 
 @dataclass(slots=True)
 class ClaimedJob:
-    """A job that this worker owns until it finishes it or its lease ends; ``claim_token`` proves it."""
+    """A job that this worker owns until it finishes it or its lease ends; ``claim_token`` proves it. ``mark`` is what
+    it bears where its task has limits (engine/store/limits.py)."""
 
     id: int
     task_name: str
@@ -167,6 +168,7 @@ class ClaimedJob:
     claim_token: int
     scheduled_for: datetime | None = None
     traceparent: str | None = None
+    mark: str | None = None
 
 
 @dataclass(slots=True, eq=False)
@@ -226,6 +228,7 @@ class TaskRecord:
     max_attempts: int
     timeout_seconds: float
     max_concurrency: int | None = None
+    max_concurrency_per_key: int | None = None
     rate_limit: str | None = None
     paused: bool = False
 

@@ -18,6 +18,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, PydanticUserError, ValidationError, create_model
 
 from engine.errors import ConfigurationError, InvalidInput
+from engine.limits import check_limits
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -138,9 +139,22 @@ class Task:
     model_argument: str | None = None
     context_name: str | None = None
     """The context's own parameter, where a payload could name it too."""
+    max_concurrency: int | None = None
+    max_concurrency_per_key: int | None = None
+    rate_limit: str | None = None
 
     @classmethod
-    def declare(cls, name: str, function: Callable[..., Any], *, max_attempts: int, timeout_seconds: float) -> Task:
+    def declare(
+        cls,
+        name: str,
+        function: Callable[..., Any],
+        *,
+        max_attempts: int,
+        timeout_seconds: float,
+        max_concurrency: int | None = None,
+        max_concurrency_per_key: int | None = None,
+        rate_limit: str | None = None,
+    ) -> Task:
         """Read ``function``'s signature.
 
         Raises:
@@ -153,6 +167,12 @@ class Task:
             raise ConfigurationError(
                 f"task {name!r}: timeout_seconds is {timeout_seconds}; it must be above 0, at most 7 days"
             )
+        check_limits(
+            name,
+            max_concurrency=max_concurrency,
+            max_concurrency_per_key=max_concurrency_per_key,
+            rate_limit=rate_limit,
+        )
         takes_context, model, model_argument = _read_signature(name, function)
         return cls(
             name,
@@ -165,6 +185,9 @@ class Task:
             model,
             model_argument,
             _context_name(function) if takes_context else None,
+            max_concurrency,
+            max_concurrency_per_key,
+            rate_limit,
         )
 
     def arguments(self, payload: Any) -> dict[str, Any]:
@@ -223,7 +246,13 @@ def declared_tasks() -> Sequence[Task]:
 
 
 def task(
-    name: str, *, max_attempts: int = DEFAULT_MAX_ATTEMPTS, timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS
+    name: str,
+    *,
+    max_attempts: int = DEFAULT_MAX_ATTEMPTS,
+    timeout_seconds: float = DEFAULT_TIMEOUT_SECONDS,
+    max_concurrency: int | None = None,
+    max_concurrency_per_key: int | None = None,
+    rate_limit: str | None = None,
 ) -> Callable[[F], F]:
     """Make the function below a task that jobs can name.
 
@@ -231,13 +260,28 @@ def task(
         name: 1 to 255 characters; what clients give as ``taskName``.
         max_attempts: 1 to 100, unless the job says otherwise.
         timeout_seconds: how long one attempt may take, unless the job says otherwise.
+        max_concurrency: how many of its jobs run at once, on all workers of the database together.
+        max_concurrency_per_key: the same of those jobs that have one ``concurrencyKey``; jobs without one are not
+            limited by it.
+        rate_limit: how many attempts are started in a time, on all workers together, as in ``10/s``, ``60/min``,
+            ``1000/hour`` or ``5000/day``; they are spread evenly, and at most the starts of one second are saved up.
 
     Raises:
         ConfigurationError: one of these, or a parameter of the function, cannot be used.
     """
 
     def declare(function: F) -> F:
-        _declared.append(Task.declare(name, function, max_attempts=max_attempts, timeout_seconds=timeout_seconds))
+        _declared.append(
+            Task.declare(
+                name,
+                function,
+                max_attempts=max_attempts,
+                timeout_seconds=timeout_seconds,
+                max_concurrency=max_concurrency,
+                max_concurrency_per_key=max_concurrency_per_key,
+                rate_limit=rate_limit,
+            )
+        )
         return function
 
     return declare

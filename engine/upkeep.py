@@ -24,6 +24,8 @@ GRACE_AFTER_OUTAGE_SECONDS = 10.0
 FORGET_WORKERS_SECONDS = 60.0
 LOOK_FOR_WORKERS_SECONDS = 10.0
 PRUNE_LIMIT = 200
+REFILL_SECONDS = 0.5
+TIDY_LIMITS_SECONDS = 60.0
 DAY_SECONDS = 86_400.0
 
 
@@ -83,8 +85,9 @@ class Pruner(Service):
 
 
 class Unparker(Service):
-    """Puts the jobs of resumed tasks back into the queue. The process that resumes one begins at once, and so does one
-    that has just parked a job, for its task may have been resumed meanwhile; the others go on where those have died."""
+    """Puts parked jobs back into the queue: those of resumed tasks, and those whose limit has room. The process that
+    resumes a task begins at once, and so does one that has just parked a job, for there may be room meanwhile; the
+    others go on where those have died. Limits that nobody needs are removed now and then."""
 
     name = "unparker"
     interval_seconds = 5.0
@@ -92,6 +95,8 @@ class Unparker(Service):
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
         self._store = store
+        self._tidy_at = self.clock.monotonic() + TIDY_LIMITS_SECONDS
+        self._tidied = 0
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
@@ -99,9 +104,16 @@ class Unparker(Service):
             self.wake()
 
     async def run_once(self) -> float | None:
-        if not await self._store.reads.resumed_tasks():
-            return None
-        return 0.0 if await self._store.unpark() else None
+        unparked = await self._store.unpark() if await self._store.reads.resumed_tasks() else 0
+        is_any_waiting = await self._store.reads.is_any_waiting_for_a_limit()
+        if is_any_waiting:
+            unparked += await self._store.refill()
+        if self.clock.monotonic() >= self._tidy_at:
+            self._tidied = await self._store.tidy_limits(self._tidied)
+            self._tidy_at = self.clock.monotonic() + (TIDY_LIMITS_SECONDS if self._tidied == 0 else 1.0)
+        if unparked:
+            return 0.0
+        return REFILL_SECONDS if is_any_waiting else None
 
 
 class Rekeyer(Service):

@@ -27,13 +27,17 @@ class Waiting:
         places: dict[int, int] = {}
         tasks: dict[str, TaskRecord] = {}
         resumed: set[str] = set()
+        limits: dict[int, str] = {}
         is_anyone_alive = True
         if any(job.status is JobStatus.QUEUED for job in jobs):
             places = {job_id: place for place, job_id in enumerate(await self._reads.queue(FARTHEST))}
             tasks = {task.name: task for task in await self._reads.tasks()}
             resumed = await self._reads.resumed_tasks()
             is_anyone_alive = await self._reads.is_any_worker_alive(ALIVE_SECONDS)
-        return [self._sentence(job, places, tasks, resumed, is_anyone_alive) for job in jobs]
+            limits = await self._reads.limits_waited_for(
+                [job.id for job in jobs if job.status is JobStatus.QUEUED and job.id not in places]
+            )
+        return [self._sentence(job, places, tasks, resumed, limits, is_anyone_alive) for job in jobs]
 
     def _sentence(
         self,
@@ -41,6 +45,7 @@ class Waiting:
         places: dict[int, int],
         tasks: dict[str, TaskRecord],
         resumed: set[str],
+        limits: dict[int, str],
         is_anyone_alive: bool,
     ) -> str | None:
         if job.status is JobStatus.PENDING:
@@ -56,6 +61,8 @@ class Waiting:
             return "No worker is alive to run it."
         if task is None and self._unknown_task == "reject":
             return f"No worker knows the task {job.task_name!r}."
+        if task is not None and job.id in limits:
+            return _of_limit(task, limits[job.id])
         ahead = places.get(job.id)
         if ahead is None and job.task_name in resumed:
             return f"The task {job.task_name!r} was resumed: its jobs are being put back into the queue."
@@ -66,6 +73,19 @@ class Waiting:
         if ahead == 0:
             return "It is next, as soon as a slot is free."
         return f"{ahead:,} {'job is' if ahead == 1 else 'jobs are'} ahead of it."
+
+
+def _of_limit(task: TaskRecord, key: str) -> str:
+    """What a job waits for that is parked until there is room for it."""
+    if key:
+        at_once = f"{task.max_concurrency_per_key} of {task.name!r} with the key {key!r} may run at once"
+        return f"At most {at_once}, and so many do."
+    at_once = f"{task.max_concurrency} of {task.name!r} may run at once"
+    if task.max_concurrency is None:
+        return f"At most {task.rate_limit} of {task.name!r} may be started."
+    if task.rate_limit is None:
+        return f"At most {at_once}, and so many do."
+    return f"At most {at_once}, and {task.rate_limit} may be started."
 
 
 def _until(job: JobRecord) -> str:

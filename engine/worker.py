@@ -192,7 +192,14 @@ class Worker(Service):
         await self._store.declare_tasks(
             [
                 TaskRecord(
-                    task.name, task.description, task.payload_schema_text, task.max_attempts, task.timeout_seconds
+                    task.name,
+                    task.description,
+                    task.payload_schema_text,
+                    task.max_attempts,
+                    task.timeout_seconds,
+                    task.max_concurrency,
+                    task.max_concurrency_per_key,
+                    task.rate_limit,
                 )
                 for task in self._registry
             ]
@@ -282,7 +289,7 @@ class Worker(Service):
     def _committed(self, unit: Unit) -> None:
         if unit.to_cancel:
             self.cancel(unit.to_cancel)
-        if (unit.became_queued or unit.parked) and not self._draining:
+        if (unit.became_queued or unit.parked or unit.passed) and not self._draining:
             self._may_be_more = True
             if self._wanted() > 0:
                 self.wake()

@@ -11,6 +11,7 @@ from models.enums import (
 )
 from models.event import JobEvent
 from models.job import Job, JobTag
+from models.limit import TaskLimit
 from models.log import JobLog
 from models.schedule import Schedule, ScheduleFiring
 from models.task import Task
@@ -32,6 +33,7 @@ __all__ = [
     "Schedule",
     "ScheduleFiring",
     "Task",
+    "TaskLimit",
     "ThroughputCursor",
     "ThroughputMinute",
     "ThroughputRemoved",

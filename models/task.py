@@ -17,6 +17,7 @@ class Task(Model):
     max_attempts = fields.IntField()
     timeout_seconds = fields.FloatField()
     max_concurrency = fields.IntField(null=True)
+    max_concurrency_per_key = fields.IntField(null=True)
     rate_limit = fields.CharField(max_length=32, null=True)
     paused = fields.BooleanField()
     seen_at = fields.DatetimeField()

@@ -18,6 +18,9 @@ class Task:
     max_concurrency: int | None = strawberry.field(
         description="At most so many run at once, over all workers; null means no limit."
     )
+    max_concurrency_per_key: int | None = strawberry.field(
+        description="At most so many of those with one concurrencyKey run at once; null means no limit."
+    )
     rate_limit: str | None = strawberry.field(
         description="At most so many start in a period, as 60/min; null means no limit."
     )

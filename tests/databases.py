@@ -33,7 +33,7 @@ START_SECONDS = 60.0
 TABLES = (
     *("job_tag", "job_event", "job_log", "webhook_try", "webhook_delivery", "webhook_endpoint", "webhook_circuit"),
     *("throughput_minute", "throughput_cursor", "throughput_removed"),
-    *("schedule_firing", "schedule", "worker", "task", "jobs"),
+    *("schedule_firing", "schedule", "worker", "task_limit", "task", "jobs"),
 )
 OpenStore = Callable[..., Awaitable[Store]]
 """Opens a store on the test's database, or on the URL that it is given."""

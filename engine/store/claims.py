@@ -7,13 +7,14 @@ still RUNNING under the token that this worker was given. The token is fresh for
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
-from engine.store.parking import PAUSED_TASKS, ParkingWrites
+from engine.store.limits import SPECIAL_TASKS, LimitWrites, choice
+from engine.store.parking import PARK_CHUNK, ParkingWrites
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -21,7 +22,7 @@ from models.enums import JobPriority, JobStatus
 
 PROMOTE_LIMIT = 500
 ROUNDS = 2
-"""How often one claim reads the queue on when all that it met was parked."""
+"""How often one claim reads the queue on when it met nothing that may be claimed."""
 TASK_NAME = CLAIM_COLUMNS.index("task_name")
 
 
@@ -72,23 +73,24 @@ class WorkerWrites:
     def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
-        self._claim_columns = database.packed(CLAIM_COLUMNS, PAUSED_TASKS)
+        self._claim_columns = database.packed(CLAIM_COLUMNS, SPECIAL_TASKS)
         self._parking = ParkingWrites(database)
+        self._limits = LimitWrites(database)
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
 
     async def claim(self, unit: Unit, requests: Sequence[ClaimRequest]) -> list[list[ClaimedJob]]:
-        """The next jobs of tasks that are not paused, by priority and age."""
+        """The next jobs that may be run, by priority and age."""
         return [await self._claim(unit, request) for request in requests]
 
     async def _claim(self, unit: Unit, request: ClaimRequest) -> list[ClaimedJob]:
         limit = request.limit if request.wanted is None else min(request.limit, request.wanted())
         if limit <= 0:
             return []
-        jobs = await self._next(unit, limit)
-        if len(jobs) < limit and not unit.parked:
+        jobs, marks = await self._next(unit, limit)
+        if len(jobs) < limit and not unit.parked and not unit.passed:
             unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
             return []
@@ -99,7 +101,8 @@ class WorkerWrites:
         changed = await transaction.execute(
             f"UPDATE {self._by_id} SET status='RUNNING', attempt=attempt+1, "
             f"claim_token={token}, worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
-            f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL "
+            f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL, "
+            f"parked_task={choice(marks) if marks else 'NULL'} "
             f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
         )
         if changed != len(ids):
@@ -123,6 +126,7 @@ class WorkerWrites:
                 token,
                 from_text(fire_at) if fire_at else None,
                 traceparent or None,
+                marks.get(int(id_)),
             )
             for (
                 id_,
@@ -136,7 +140,7 @@ class WorkerWrites:
                 tags,
                 fire_at,
                 traceparent,
-                _paused_tasks,
+                _special_tasks,
             ) in jobs
         ]
         for job in claimed:
@@ -144,32 +148,38 @@ class WorkerWrites:
         await touch_tags(unit, [job.id for job in claimed if job.has_tags])
         return claimed
 
-    async def _next(self, unit: Unit, limit: int) -> list[Sequence[Any]]:
-        """Lock the next jobs that may be claimed, and park those that are in the way.
+    async def _next(self, unit: Unit, limit: int) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
+        """Lock the next jobs that may be claimed, and park those that are in the way; with the marks of those that have
+        limits (limits.py).
 
         When nothing but those is there, the queue is read on, though not without end: their locks, and the claims that
         wait in the lane, last as long as this transaction. The worker comes again at once (``Unit.parked``).
         """
         transaction = unit.transaction
+        passed: set[int] = set()
+        count = limit
         for _ in range(ROUNDS):
             # ORDER BY is exactly the index: a sort would lock thousands of rows.
             rows = await transaction.fetch_many(
                 self._claim_columns,
                 f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id "
-                f"LIMIT {limit}{transaction.skip_locked}",
+                f"LIMIT {count + len(passed)}{transaction.skip_locked}",
             )
             jobs = [unpack(row) for row in rows]
             if not jobs or int(jobs[0][-1]) == 0:
-                return jobs
-            paused = await self._parking.paused_tasks(unit)
-            in_the_way = [int(row[0]) for row in jobs if row[TASK_NAME] in paused]
-            if not in_the_way:
-                return jobs
-            jobs = [row for row in jobs if row[TASK_NAME] not in paused]
-            await self._parking.park(unit, in_the_way, and_of=() if jobs else paused)
-            if jobs:
-                return jobs
-        return []
+                return jobs, {}
+            admission = await self._limits.admit(
+                unit, [(int(row[0]), row[TASK_NAME]) for row in jobs if int(row[0]) not in passed], limit
+            )
+            passed.update(admission.passed)
+            unit.passed += len(admission.passed)
+            await self._limits.park(unit, admission.parked)
+            await self._parking.park(unit, admission.paused)
+            if admission.claimable:
+                claimable = set(admission.claimable)
+                return [row for row in jobs if int(row[0]) in claimable], admission.marks
+            count = max(limit, PARK_CHUNK)
+        return [], {}
 
     async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
         """Whether each was accepted: False when the job is no longer this claim's."""
@@ -194,7 +204,7 @@ class WorkerWrites:
             return False
         for finish in finishes:
             self._ended(unit, finish)
-        await touch_tags(unit, [each.job.id for each in finishes if each.job.has_tags], run_at=True)
+        await self._after(unit, finishes)
         return True
 
     async def _finish_one_by_one(self, unit: Unit, requests: Sequence[Finish]) -> list[Finish]:
@@ -224,8 +234,14 @@ class WorkerWrites:
                 is_cancelled = finish.job.id in to_cancel
                 ending = replace(finish, to=JobStatus.CANCELLED) if is_cancelled else finish
                 self._ended(unit, ending, await self._end_otherwise(unit, ending))
-        await touch_tags(unit, [each.job.id for each in accepted if each.job.has_tags], run_at=True)
+        await self._after(unit, accepted)
         return accepted
+
+    async def _after(self, unit: Unit, finishes: Sequence[Finish]) -> None:
+        """What the end of these attempts changes beyond their jobs' rows."""
+        await touch_tags(unit, [each.job.id for each in finishes if each.job.has_tags], run_at=True)
+        if marks := [each.job.mark for each in finishes if each.job.mark is not None]:
+            await self._limits.ended(unit, marks)
 
     def _ended(self, unit: Unit, finish: Finish, run_at: str | None = None) -> None:
         job = finish.job

@@ -19,11 +19,8 @@ from engine.store.database import Database
 from engine.store.unit import Unit, id_list
 
 PARK_CHUNK = 500
-"""So many jobs at the head of the queue are looked at when nothing of what a claim met may be claimed."""
+"""So many jobs at the head of the queue a claim looks at when nothing of what it met may be claimed."""
 UNPARK_CHUNK = 500
-PAUSED_TASKS = "(SELECT COUNT(*) FROM task WHERE paused=1)"
-"""How many tasks are paused, which a server finds once for a statement: to ask for the task of each job would cost the
-claim a look-up a row. No lock is taken on tasks: a locking SELECT locks the tables of the outermost query alone."""
 
 
 def resumed_tasks(database: Database) -> str:
@@ -39,37 +36,17 @@ class ParkingWrites:
     """Takes jobs out of the queue and puts them back."""
 
     def __init__(self, database: Database) -> None:
-        self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_parked = f"jobs{database.by_index('jobs_parked')}"
         self._resumed_tasks = resumed_tasks(database)
 
-    async def paused_tasks(self, unit: Unit) -> frozenset[str]:
-        """The names of the tasks that are paused."""
-        return frozenset(row[0] for row in await unit.transaction.fetch("SELECT name FROM task WHERE paused=1"))
-
-    async def park(self, unit: Unit, met: Collection[int], *, and_of: Collection[str] = ()) -> int:
-        """Park the jobs ``met`` by a claim, whose tasks are paused, and the jobs of the tasks ``and_of`` at the head of
-        the queue; how many."""
-        transaction = unit.transaction
-        found = set(met)
-        if and_of:
-            ahead = await transaction.fetch(
-                f"SELECT id, task_name FROM {self._by_claim} WHERE status='QUEUED' "
-                f"ORDER BY priority, id LIMIT {PARK_CHUNK}"
+    async def park(self, unit: Unit, met: Collection[int]) -> None:
+        """Park the jobs ``met`` by a claim, which has locked them, and whose tasks are paused."""
+        if met:
+            unit.parked += await unit.transaction.execute(
+                f"UPDATE {self._by_id} SET status='PARKED', parked_task=task_name "
+                f"WHERE id IN ({id_list(met)}) AND status='QUEUED'"
             )
-            found.update(job_id for job_id, task_name in ahead if task_name in and_of)
-        rows = await transaction.fetch(
-            f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found)}) AND status='QUEUED'{transaction.skip_locked}"
-        )
-        if not rows:
-            return 0
-        parked = await transaction.execute(
-            f"UPDATE {self._by_id} SET status='PARKED', parked_task=task_name "
-            f"WHERE id IN ({id_list(row[0] for row in rows)}) AND status='QUEUED'"
-        )
-        unit.parked += parked
-        return parked
 
     async def unpark(self, unit: Unit, requests: Sequence[None]) -> list[int]:
         """Put some jobs of each resumed task back into the queue, the first of them first; how many."""

@@ -23,6 +23,7 @@ from engine.records import (
 from engine.store.database import Database, from_text, to_text
 from engine.store.delivery_log import deliveries_of
 from engine.store.joblogs import LogPage, LogQuery, read_log_pages
+from engine.store.limits import any_waiting, is_limited
 from engine.store.listing import (
     SORT_COLUMNS,
     JobFilter,
@@ -88,6 +89,7 @@ class Reads:
         self._database = database
         self._job_columns = database.packed(JOB_COLUMNS)
         self._resumed_tasks = resumed_tasks(database)
+        self._waiting_for_a_limit = any_waiting(database)
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
         self._lookups: dict[Sequence[str], Lookups[int, StoredRow]] = {}
         self._pages: SameReads[list[Sequence[Any]]] = SameReads()
@@ -382,6 +384,27 @@ class Reads:
     async def resumed_tasks(self) -> set[str]:
         """The names of tasks whose jobs are yet to go back into the queue."""
         return {row[0] for row in await self._database.fetch(self._resumed_tasks)}
+
+    async def is_any_waiting_for_a_limit(self) -> bool:
+        """Whether any job is parked until a limit has room."""
+        return bool(await self._database.fetch(self._waiting_for_a_limit))
+
+    async def limits_waited_for(self, job_ids: Sequence[int]) -> dict[int, str]:
+        """The concurrency key, or an empty text for all of the task, of the limit that each job waits for; those that
+        wait for none are left out."""
+        if not job_ids:
+            return {}
+        rows = await self._database.fetch(
+            f"SELECT id, parked_task FROM jobs WHERE id IN ({id_list(job_ids)}) AND parked_task IS NOT NULL"
+        )
+        waits = {job_id: int(mark[1:]) for job_id, mark in rows if is_limited(mark)}
+        if not waits:
+            return {}
+        found = await self._database.fetch(
+            f"SELECT id, limit_key FROM task_limit WHERE id IN ({id_list(set(waits.values()))})"
+        )
+        keys: dict[int, str] = {row[0]: row[1] for row in found}
+        return {job_id: keys[limit] for job_id, limit in waits.items() if limit in keys}
 
     async def deliveries_of(self, job_ids: Sequence[int]) -> dict[int, list[DeliveryRecord]]:
         """Every webhook of each job with its tries, oldest first."""

@@ -1,7 +1,8 @@
 """Between a row and a record. Both dialects give the same columns in the same order; NULL may come as ''.
 
-A job's status has one more form in the table than outside: a QUEUED job of a paused task may be stored as PARKED
-(engine/store/parking.py). What it means, and what a filter must look for, is said here alone.
+A job's status has one more form in the table than outside: a QUEUED job of a paused task, or one that waits for a
+limit, may be stored as PARKED (engine/store/parking.py, limits.py). What it means, and what a filter must look for, is
+said here alone.
 """
 
 from __future__ import annotations
@@ -92,9 +93,13 @@ def stored_list(statuses: Iterable[JobStatus]) -> str:
 
 
 def at_rest(status: JobStatus, now_text: str) -> str:
-    """The assignments of a change to ``status``, with those to the columns that lists are sorted by. Whatever changes a
-    status makes them, but for a claim, which leaves the job where it stands in lists (docs/adr/0007)."""
-    return f"status='{status.value}', updated_at='{now_text}', listed_status='{status.value}', listed_at='{now_text}'"
+    """The assignments of a change to ``status``, with those to the columns that lists are sorted by, and to what the
+    job was parked or counted for. Whatever changes a status makes them, but for a claim, which leaves the job where it
+    stands in lists (docs/adr/0007)."""
+    return (
+        f"status='{status.value}', updated_at='{now_text}', listed_status='{status.value}', listed_at='{now_text}', "
+        "parked_task=NULL"
+    )
 
 
 def encode_error(error: ErrorRecord | None) -> str | None:

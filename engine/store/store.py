@@ -34,6 +34,7 @@ from engine.store.delivery_log import DeliveryLog
 from engine.store.endpoints import EndpointStore
 from engine.store.joblogs import LogAppend, LogSize, LogWrites
 from engine.store.lane import Answer, Lane, Operation
+from engine.store.limits import LimitWrites
 from engine.store.listing import JobFilter
 from engine.store.mysql import MySQLDatabase
 from engine.store.parking import ParkingWrites
@@ -94,6 +95,7 @@ class Store:
         self._logs = LogWrites(database)
         self._upkeep = UpkeepWrites(database)
         self._parking = ParkingWrites(database)
+        self._limits = LimitWrites(database)
         self._tasks = TaskWrites()
         self.claimant: Claimant | None = None
         self._listeners: list[Listener] = []
@@ -333,6 +335,16 @@ class Store:
         """Put some of the jobs of resumed tasks back into the queue; how many."""
         unparked: int = await self._workers_lane.submit(self._parking.unpark, None, patience_seconds=0.0)
         return unparked
+
+    async def refill(self) -> int:
+        """Put jobs back into the queue that wait for a limit which has room; how many."""
+        refilled: int = await self._workers_lane.submit(self._limits.refill, None, patience_seconds=0.0)
+        return refilled
+
+    async def tidy_limits(self, after: int) -> int:
+        """Remove limits that nobody needs, some after the one with this number; the last of them, 0 at the end."""
+        last: int = await self._workers_lane.submit(self._limits.tidy, after, patience_seconds=0.0)
+        return last
 
     async def deployment(self) -> str:
         """What tells this database from all others, under whatever address: its name there, and when it was made.

@@ -17,6 +17,7 @@ TASK_COLUMNS = (
     "max_attempts",
     "timeout_seconds",
     "max_concurrency",
+    "max_concurrency_per_key",
     "rate_limit",
     "paused",
 )
@@ -32,10 +33,8 @@ class PauseRequest:
 
 def task_from_row(row: Row) -> TaskRecord:
     """The task in a row of ``TASK_COLUMNS``."""
-    name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, paused = row
-    return TaskRecord(
-        name, description, schema, max_attempts, timeout_seconds, max_concurrency, rate_limit, bool(paused)
-    )
+    *declared, paused = row
+    return replace(TaskRecord(*declared), paused=bool(paused))
 
 
 class TaskWrites:
@@ -54,10 +53,11 @@ class TaskWrites:
                     task.max_attempts,
                     task.timeout_seconds,
                     task.max_concurrency,
+                    task.max_concurrency_per_key,
                     task.rate_limit,
                 )
                 if task.name in known:
-                    assignments = ", ".join(f"{column}=%s" for column in TASK_COLUMNS[1:7])
+                    assignments = ", ".join(f"{column}=%s" for column in TASK_COLUMNS[1:-1])
                     await transaction.execute(
                         f"UPDATE task SET {assignments}, seen_at=%s WHERE name=%s",
                         (*values, transaction.now_text, task.name),

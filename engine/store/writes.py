@@ -297,7 +297,7 @@ def _assignment(trigger: Trigger, unit: Unit) -> str:
     queued = f"{at_rest(JobStatus.QUEUED, unit.now_text)}, run_at={now}"
     return {
         Trigger.RUN: queued,
-        Trigger.CANCEL: f"{at_rest(JobStatus.CANCELLED, unit.now_text)}, parked_task=NULL, finished_at={now}",
+        Trigger.CANCEL: f"{at_rest(JobStatus.CANCELLED, unit.now_text)}, finished_at={now}",
         Trigger.RETRY: f"{queued}, attempt=0, started_at=NULL, finished_at=NULL, "
         "result=NULL, progress=NULL, cancel_requested_at=NULL",
     }[trigger]

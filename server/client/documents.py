@@ -66,7 +66,7 @@ WATCH = f"""subscription Watch($id: ID, $status: [JobStatus!], $priority: [JobPr
 }}"""
 
 
-TASK = "name description maxAttempts timeoutSeconds maxConcurrency rateLimit paused"
+TASK = "name description maxAttempts timeoutSeconds maxConcurrency maxConcurrencyPerKey rateLimit paused"
 TASKS = f"query Tasks {{ tasks {{ {TASK} }} }}"
 
 

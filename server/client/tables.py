@@ -103,16 +103,33 @@ def tasks_table(tasks: Iterable[Mapping[str, Any]], width: int) -> Table:
     table.add_column("STATE", no_wrap=True)
     table.add_column("ATTEMPTS", justify="right", no_wrap=True)
     table.add_column("TIMEOUT", justify="right", no_wrap=True)
+    table.add_column("LIMITS", overflow="ellipsis")
     has_description = width >= 84
     if has_description:
         table.add_column("DESCRIPTION", overflow="ellipsis")
     for task in tasks:
         state = text("paused", "yellow") if task["paused"] else text("active", "dim")
-        row = [text(task["name"]), state, text(task["maxAttempts"]), text(f"{task['timeoutSeconds']:g}s")]
+        row = [
+            text(task["name"]),
+            state,
+            text(task["maxAttempts"]),
+            text(f"{task['timeoutSeconds']:g}s"),
+            _limits(task),
+        ]
         if has_description:
             row.append(text((task["description"] or "").split("\n")[0], "dim"))
         table.add_row(*row)
     return table
+
+
+def _limits(task: Mapping[str, Any]) -> Text:
+    """How many at once, of a key, and how often."""
+    found = (
+        ("maxConcurrency", "{} at once"),
+        ("maxConcurrencyPerKey", "{} a key"),
+        ("rateLimit", "{}"),
+    )
+    return text(", ".join(form.format(task[name]) for name, form in found if task[name] is not None), "dim")
 
 
 def _progress(job: Job) -> Text:

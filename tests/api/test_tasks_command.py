@@ -50,6 +50,7 @@ def test_pause_list_and_resume(tasks: Any) -> None:
         "maxAttempts": 3,
         "timeoutSeconds": 300.0,
         "maxConcurrency": None,
+        "maxConcurrencyPerKey": None,
         "rateLimit": None,
         "paused": False,
     }

@@ -1,0 +1,395 @@
+"""Limits of tasks over all machines: how many jobs run at once, of a task and of each concurrency key, and how often
+one is started.
+
+Nothing is counted that could go wrong: how many run is read from the jobs themselves. A job that is claimed under a
+limit bears its *mark* while it runs, in ``parked_task``, whose index counts them; every change of the status takes it
+away, in the same statement. There is a row for each limit (``task_limit``), and whoever claims jobs under it holds its
+lock: so of two that claim at once one counts what the other has taken. It is taken with SKIP LOCKED: nobody waits for
+it, and a job whose limit is just being counted is left in the queue for the moment. It is not touched when a job ends.
+
+A claim that meets a job for which there is no room *parks* it, like one of a paused task (parking.py), under its limit:
+so a long backlog of one key is not read again by each claim. Whoever ends a job under a limit puts the next one that
+waits for it back into the queue, in the same transaction. What that misses (a worker that died, a job that was parked
+at the moment another ended, a token of a rate) the ``Unparker`` finds. A job that was put back bears a mark too until
+it is claimed, so that no more are put back than there is room for.
+
+The forms of ``parked_task``, none of which a task can have as its name:
+
+======================  ==============================================================
+``\\x1d 7.12``           RUNNING under the limit 7 of its task, and 12 of its key (or 0)
+``\\x1e 12``             PARKED until the limit 12 has room
+``\\x1f 12``             QUEUED again, for a place under the limit 12
+======================  ==============================================================
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from engine.limits import StartRate
+from engine.store.database import Database, from_text, to_text
+from engine.store.unit import Unit, id_list
+
+WHOLE_TASK = ""
+"""The key of the limit over all jobs of a task: no concurrency key is empty."""
+RUNS, WAITS, COMES = "\x1d", "\x1e", "\x1f"
+BRANCHES = 100
+"""So many limits are looked at in one statement."""
+PUT_BACK_CHUNK = 500
+TIDY_CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What operators and a task itself say of how its jobs are claimed."""
+
+    paused: bool
+    max_concurrency: int | None
+    max_concurrency_per_key: int | None
+    rate: StartRate | None
+
+    @property
+    def counts(self) -> bool:
+        """Whether its jobs are counted: they have limits, and may be claimed at all."""
+        return not self.paused and (self.limits_all or self.max_concurrency_per_key is not None)
+
+    @property
+    def limits_all(self) -> bool:
+        """Whether something limits all jobs of the task together."""
+        return self.max_concurrency is not None or self.rate is not None
+
+
+SPECIAL = "paused=1 OR max_concurrency IS NOT NULL OR max_concurrency_per_key IS NOT NULL OR rate_limit IS NOT NULL"
+SPECIAL_TASKS = f"(SELECT COUNT(*) FROM task WHERE {SPECIAL})"
+"""How many tasks are paused or have limits, which a server finds once for a statement: to ask for the task of each job
+would cost the claim a look-up a row. No lock is taken on tasks: a locking SELECT locks the tables of the outermost
+query alone."""
+
+
+@dataclass(slots=True)
+class Admission:
+    """Which jobs may be claimed.
+
+    Attributes:
+        claimable: those that may.
+        marks: what some of them bear meanwhile.
+        paused: those whose task is paused.
+        parked: those for which there is no room, by the limit.
+        passed: those whose limit another transaction is counting.
+    """
+
+    claimable: list[int] = field(default_factory=list)
+    marks: dict[int, str] = field(default_factory=dict)
+    paused: list[int] = field(default_factory=list)
+    parked: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    passed: list[int] = field(default_factory=list)
+
+
+@dataclass(slots=True)
+class _Bucket:
+    """The tokens of a rate, as a time: until then all were given out."""
+
+    rate: StartRate
+    now: datetime
+    next_start_at: datetime
+
+    @classmethod
+    def of(cls, rate: StartRate, now: datetime, stored: str | None) -> _Bucket:
+        earliest = now - timedelta(seconds=rate.interval * (rate.burst - 1))
+        return cls(rate, now, earliest if stored is None else max(earliest, from_text(stored)))
+
+    @property
+    def tokens(self) -> int:
+        """How many starts are allowed now."""
+        saved = (self.now - self.next_start_at).total_seconds()
+        return 0 if saved < 0 else min(self.rate.burst, int(saved / self.rate.interval + 1e-6) + 1)
+
+    def take(self) -> None:
+        self.next_start_at += timedelta(seconds=self.rate.interval)
+
+
+def is_limited(mark: str) -> bool:
+    """Whether a job's ``parked_task`` says that it waits for a limit."""
+    return mark.startswith((WAITS, COMES))
+
+
+class LimitWrites:
+    """Counts, and says who may be claimed; puts back what there is room for."""
+
+    def __init__(self, database: Database) -> None:
+        self._by_id = f"jobs{database.by_index('PRIMARY')}"
+        self._by_parked = f"jobs{database.by_index('jobs_parked')}"
+        self._limits = f"task_limit{database.by_index('PRIMARY')}"
+
+    async def _rules(self, unit: Unit, names: Collection[str]) -> dict[str, Rules]:
+        """What is special about those of these tasks that are paused or have limits, by their names."""
+        rows = await unit.transaction.fetch(
+            "SELECT name, paused, max_concurrency, max_concurrency_per_key, rate_limit FROM task WHERE " + SPECIAL
+        )
+        return {
+            name: Rules(bool(paused), at_once, per_key, StartRate.parse(rate) if rate else None)
+            for name, paused, at_once, per_key, rate in rows
+            if name in names
+        }
+
+    async def admit(self, unit: Unit, jobs: Sequence[tuple[int, str]], most: int) -> Admission:
+        """Which of ``jobs`` may be claimed, the first of them first, ``most`` at most; (id, task name) of each. What
+        comes after those was not looked at.
+
+        The jobs are locked, and their limits will be: until the end of the transaction nobody else counts.
+        """
+        rules = await self._rules(unit, {name for _, name in jobs})
+        limited = [(job_id, name) for job_id, name in jobs if name in rules and rules[name].counts]
+        keys = await self._keys(unit, [job_id for job_id, name in limited if rules[name].max_concurrency_per_key])
+        wanted: dict[str, set[str]] = defaultdict(set)
+        for job_id, name in limited:
+            wanted[name].update((WHOLE_TASK, keys.get(job_id, WHOLE_TASK)))
+        ids = await self._ids(unit, wanted)
+        held = await self._hold(
+            unit, {limit for (name, key), limit in ids.items() if key != WHOLE_TASK or rules[name].limits_all}
+        )
+        running = await self._running(unit, {ids[name, WHOLE_TASK] for name in wanted})
+        buckets = {
+            name: _Bucket.of(rule.rate, unit.now, held[ids[name, WHOLE_TASK]])
+            for name, rule in rules.items()
+            if rule.rate is not None and name in wanted and ids[name, WHOLE_TASK] in held
+        }
+        found = Admission()
+        for job_id, name in jobs:
+            if len(found.claimable) == most:
+                break
+            rule = rules.get(name)
+            if rule is None:
+                found.claimable.append(job_id)
+                continue
+            if rule.paused:
+                found.paused.append(job_id)
+                continue
+            whole, own = ids[name, WHOLE_TASK], ids[name, keys[job_id]] if job_id in keys else 0
+            if (own and own not in held) or (rule.limits_all and whole not in held):
+                found.passed.append(job_id)
+                continue
+            full = self._full(rule, running, whole, own, buckets.get(name))
+            if full is not None:
+                found.parked[full].append(job_id)
+                continue
+            running[whole] += 1
+            running[own] += 1
+            if name in buckets:
+                buckets[name].take()
+            found.claimable.append(job_id)
+            found.marks[job_id] = f"{RUNS}{whole}.{own}"
+        for name, bucket in sorted(buckets.items()):
+            await unit.transaction.execute(
+                f"UPDATE {self._limits} SET next_start_at='{to_text(bucket.next_start_at)}' "
+                f"WHERE id={ids[name, WHOLE_TASK]}"
+            )
+        return found
+
+    @staticmethod
+    def _full(rule: Rules, running: Counter[int], whole: int, own: int, bucket: _Bucket | None) -> int | None:
+        """The limit that has no room for one more job of the task and key; None when all have."""
+        if own and rule.max_concurrency_per_key is not None and running[own] >= rule.max_concurrency_per_key:
+            return own
+        if rule.max_concurrency is not None and running[whole] >= rule.max_concurrency:
+            return whole
+        return whole if bucket is not None and bucket.tokens <= 0 else None
+
+    async def _keys(self, unit: Unit, job_ids: Sequence[int]) -> dict[int, str]:
+        """The concurrency keys of those jobs that have one."""
+        if not job_ids:
+            return {}
+        rows = await unit.transaction.fetch(
+            f"SELECT id, concurrency_key FROM {self._by_id} WHERE id IN ({id_list(job_ids)}) "
+            "AND concurrency_key IS NOT NULL"
+        )
+        return dict(rows)
+
+    async def _ids(self, unit: Unit, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], int]:
+        """The numbers of limits, which are made where they are missing. Two who make the same one collide, and the
+        second begins again."""
+        found: dict[tuple[str, str], int] = {}
+        missing: list[tuple[str, str]] = []
+        for name, keys in sorted(wanted.items()):
+            marks = ",".join(["%s"] * len(keys))
+            rows = await unit.transaction.fetch(
+                f"SELECT limit_key, id FROM task_limit WHERE task_name=%s AND limit_key IN ({marks})", [name, *keys]
+            )
+            found.update({(name, key): limit for key, limit in rows})
+            missing += [(name, key) for key in sorted(keys) if (name, key) not in found]
+        if missing:
+            made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), missing)
+            found.update(zip(missing, made, strict=True))
+        return found
+
+    async def _hold(self, unit: Unit, limits: Collection[int]) -> dict[int, str | None]:
+        """Those limits that nobody else is counting, now locked, with their rates' times."""
+        if not limits:
+            return {}
+        rows = await unit.transaction.fetch(
+            f"SELECT id, next_start_at FROM {self._limits} WHERE id IN ({id_list(limits)}) "
+            f"ORDER BY id{unit.transaction.skip_locked}"
+        )
+        return dict(rows)
+
+    async def _running(self, unit: Unit, tasks: Collection[int]) -> Counter[int]:
+        """How many jobs run under each limit: those of tasks, and those of their keys."""
+        found: Counter[int] = Counter()
+        for whole in sorted(tasks):
+            # from "7." to "7/": one range of the index, which has no more entries than there are such jobs
+            rows = await unit.transaction.fetch(
+                f"SELECT parked_task, COUNT(*) FROM {self._by_parked} WHERE parked_task > '{RUNS}{whole}.' "
+                f"AND parked_task < '{RUNS}{whole}/' GROUP BY parked_task"
+            )
+            for mark, count in rows:
+                found[whole] += count
+                found[int(mark.partition(".")[2])] += count
+        return found
+
+    async def park(self, unit: Unit, parked: Mapping[int, Collection[int]]) -> None:
+        """Take jobs, which are locked, out of the queue until their limits have room."""
+        for limit, job_ids in sorted(parked.items()):
+            unit.parked += await unit.transaction.execute(
+                f"UPDATE {self._by_id} SET status='PARKED', parked_task='{WAITS}{limit}' "
+                f"WHERE id IN ({id_list(job_ids)}) AND status='QUEUED'"
+            )
+
+    async def ended(self, unit: Unit, marks: Iterable[str]) -> None:
+        """Put the next jobs back that wait for what these have held."""
+        freed: Counter[int] = Counter()
+        for mark in marks:
+            freed.update(int(limit) for limit in mark[1:].split(".") if limit != "0")
+        await self._put_back(unit, freed)
+
+    async def _put_back(self, unit: Unit, room: Mapping[int, int]) -> int:
+        """Put the first jobs that wait for each limit back into the queue, as many as it has room for; how many."""
+        found: dict[int, list[int]] = defaultdict(list)
+        limits = sorted(limit for limit, count in room.items() if count > 0)
+        for start in range(0, len(limits), BRANCHES):
+            # not locked: whoever is second finds that they are parked no more
+            branches = " UNION ALL ".join(
+                f"SELECT * FROM (SELECT id, {limit} AS waits_for FROM {self._by_parked} "
+                f"WHERE parked_task='{WAITS}{limit}' ORDER BY priority, id LIMIT {room[limit]}) AS of_{limit}"
+                for limit in limits[start : start + BRANCHES]
+            )
+            for job_id, limit in await unit.transaction.fetch(branches):
+                found[limit].append(job_id)
+        count = 0
+        for limit, job_ids in sorted(found.items()):
+            count += await unit.transaction.execute(
+                f"UPDATE {self._by_id} SET status='QUEUED', parked_task='{COMES}{limit}' "
+                f"WHERE id IN ({id_list(job_ids)}) AND status='PARKED' AND parked_task='{WAITS}{limit}'"
+            )
+        unit.became_queued += count
+        return count
+
+    async def refill(self, unit: Unit, requests: Sequence[None]) -> list[int]:
+        """Put jobs back for which there is room and nobody has; how many."""
+        count = await self._refill(unit)
+        return [count] * len(requests)
+
+    async def _refill(self, unit: Unit) -> int:
+        waiting = await self.waiting(unit)
+        if not waiting:
+            return 0
+        rows = await unit.transaction.fetch(
+            f"SELECT id, task_name, limit_key, next_start_at FROM {self._limits} WHERE id IN ({id_list(waiting)})"
+        )
+        rules = await self._rules(unit, {row[1] for row in rows})
+        whole_of = await self._ids(unit, {row[1]: {WHOLE_TASK} for row in rows})
+        running = await self._running(unit, whole_of.values())
+        room = dict.fromkeys(waiting, PUT_BACK_CHUNK)  # what waits for no limit any more need not
+        for limit, name, key, next_start_at in rows:
+            rule = rules.get(name)
+            most = None if rule is None else rule.max_concurrency_per_key if key else rule.max_concurrency
+            if most is not None:
+                room[limit] = min(PUT_BACK_CHUNK, most - running[limit])
+            if rule is not None and rule.rate is not None and not key:
+                room[limit] = min(room[limit], _Bucket.of(rule.rate, unit.now, next_start_at).tokens)
+        coming = await unit.transaction.fetch(
+            f"SELECT parked_task, COUNT(*) FROM {self._by_parked} WHERE parked_task IN "
+            f"({','.join(repr_mark(COMES, limit) for limit in sorted(room))}) GROUP BY parked_task"
+        )
+        for mark, already in coming:
+            room[int(mark[1:])] -= already
+        return await self._put_back(unit, room)
+
+    async def waiting(self, unit: Unit) -> list[int]:
+        """The limits that jobs wait for, at most ``BRANCHES``: of more, others come when these have been seen to."""
+        rows = await unit.transaction.fetch(waiting_limits(self._by_parked))
+        return [int(row[0][1:]) for row in rows if row[0] is not None]
+
+    async def tidy(self, unit: Unit, requests: Sequence[int]) -> list[int]:
+        """Remove limits of keys that no job has or waits for, from the one after ``requests``' number on; the last that
+        was looked at, 0 at the end. Marks of jobs that do not run are taken away: somebody has changed them by hand."""
+        return [await self._tidy(unit, after) for after in requests]
+
+    async def _tidy(self, unit: Unit, after: int) -> int:
+        transaction = unit.transaction
+        strays = await transaction.fetch(
+            f"SELECT id FROM {self._by_parked} WHERE parked_task > '{RUNS}' AND parked_task < '{WAITS}' "
+            f"AND status<>'RUNNING' LIMIT {TIDY_CHUNK}"
+        )
+        if strays:
+            await transaction.execute(
+                f"UPDATE {self._by_id} SET parked_task=NULL WHERE id IN ({id_list(row[0] for row in strays)}) "
+                f"AND status<>'RUNNING' AND parked_task > '{RUNS}' AND parked_task < '{WAITS}'"
+            )
+        rows = await transaction.fetch(
+            f"SELECT id FROM {self._limits} WHERE id > {after} AND limit_key<>'{WHOLE_TASK}' ORDER BY id "
+            f"LIMIT {TIDY_CHUNK}"
+        )
+        found = await self._hold(unit, [row[0] for row in rows])
+        if found:
+            # what was parked or claimed under them was committed before they could be locked
+            whole = await transaction.fetch(
+                f"SELECT l.id, t.id FROM task_limit l JOIN task_limit t ON t.task_name=l.task_name "
+                f"AND t.limit_key='{WHOLE_TASK}' WHERE l.id IN ({id_list(found)})"
+            )
+            marks = {limit: [repr_mark(WAITS, limit), repr_mark(COMES, limit)] for limit in found}
+            for limit, task in whole:
+                marks[limit].append(repr_mark(RUNS, f"{task}.{limit}"))
+            in_use = await transaction.fetch(
+                f"SELECT DISTINCT parked_task FROM {self._by_parked} WHERE parked_task IN "
+                f"({','.join(mark for each in marks.values() for mark in each)})"
+            )
+            used = {int(mark[1:].rpartition(".")[2]) for (mark,) in in_use}
+            if unused := found.keys() - used:
+                await transaction.execute(f"DELETE FROM task_limit WHERE id IN ({id_list(unused)})")
+        return rows[-1][0] if len(rows) == TIDY_CHUNK else 0
+
+
+def repr_mark(kind: str, limit: int | str) -> str:
+    """A mark in SQL."""
+    return f"'{kind}{limit}'"
+
+
+def any_waiting(database: Database) -> str:
+    """The statement that finds a job that waits for a limit."""
+    return (
+        f"SELECT 1 FROM jobs{database.by_index('jobs_parked')} WHERE parked_task > '{WAITS}' "
+        f"AND parked_task < '{COMES}' LIMIT 1"
+    )
+
+
+def waiting_limits(by_parked: str) -> str:
+    """The statement that finds for which limits jobs wait: one look-up in the index for each."""
+    more = f"SELECT MIN(parked_task) FROM {by_parked} WHERE parked_task > found.mark AND parked_task < '{COMES}'"
+    return (
+        f"WITH RECURSIVE found(mark, number) AS (SELECT (SELECT MIN(parked_task) FROM {by_parked} "
+        f"WHERE parked_task > '{WAITS}' AND parked_task < '{COMES}'), 1 "
+        f"UNION ALL SELECT ({more}), number + 1 FROM found WHERE mark IS NOT NULL AND number < {BRANCHES}) "
+        "SELECT mark FROM found WHERE mark IS NOT NULL"
+    )
+
+
+def choice(marks: Mapping[int, str]) -> str:
+    """The mark of each job as an expression of its id."""
+    by_mark: dict[str, list[int]] = defaultdict(list)
+    for job_id, mark in marks.items():
+        by_mark[mark].append(job_id)
+    branches = " ".join(f"WHEN id IN ({id_list(job_ids)}) THEN '{mark}'" for mark, job_ids in by_mark.items())
+    return f"CASE {branches} END"
