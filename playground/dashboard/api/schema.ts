@@ -654,6 +654,8 @@ export type Task = {
   timeoutSeconds: Scalars['Float']['output'];
   /** At most so many run at once, over all workers; null means no limit. */
   maxConcurrency: Maybe<Scalars['Int']['output']>;
+  /** At most so many of those with one concurrencyKey run at once; null means no limit. */
+  maxConcurrencyPerKey: Maybe<Scalars['Int']['output']>;
   /** At most so many start in a period, as 60/min; null means no limit. */
   rateLimit: Maybe<Scalars['String']['output']>;
   /** Paused tasks are not claimed; their jobs stay QUEUED. */
