@@ -85,7 +85,7 @@ async def main() -> int:
     parser.add_argument("--jobs", type=int, default=20_000)
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--keys", type=int, default=100)
-    parser.add_argument("--per-key", type=int, default=10)
+    parser.add_argument("--per-key", type=int, default=25)
     options = parser.parse_args()
     print(f"limits: {options.jobs:,} jobs that do nothing, one worker process; {machine()}")
     return 0 if all([await measure(url, options) for url in options.urls]) else 1

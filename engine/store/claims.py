@@ -13,7 +13,7 @@ from typing import Any
 
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
-from engine.store.limits import SPECIAL_TASKS, LimitWrites, choice
+from engine.store.limits import SPECIAL_TASKS, LimitWrites, Met
 from engine.store.parking import PARK_CHUNK, ParkingWrites
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
 from engine.store.unit import Unit, id_list
@@ -23,7 +23,11 @@ from models.enums import JobPriority, JobStatus
 PROMOTE_LIMIT = 500
 ROUNDS = 2
 """How often one claim reads the queue on when it met nothing that may be claimed."""
-TASK_NAME = CLAIM_COLUMNS.index("task_name")
+WORTH_READING_AGAIN = 4
+"""So many times as many jobs as a claim takes it may meet that have to wait, and leave them where they are."""
+LEAST_REACH, FARTHEST = 64, 1 << 20
+"""So many jobs a claim reads, at least and at most, as far as it wants them."""
+TASK_NAME, KEY = CLAIM_COLUMNS.index("task_name"), CLAIM_COLUMNS.index("concurrency_key")
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +80,7 @@ class WorkerWrites:
         self._claim_columns = database.packed(CLAIM_COLUMNS, SPECIAL_TASKS)
         self._parking = ParkingWrites(database)
         self._limits = LimitWrites(database)
+        self._reach = FARTHEST
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
@@ -90,19 +95,20 @@ class WorkerWrites:
         if limit <= 0:
             return []
         jobs, marks = await self._next(unit, limit)
-        if len(jobs) < limit and not unit.parked and not unit.passed:
+        if len(jobs) < limit and not (unit.parked or unit.passed or unit.left):
             unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
             return []
         transaction = unit.transaction
         token = secrets.randbits(63)
         ids = [int(row[0]) for row in jobs]
+        mark = transaction.chosen({job_id: marks.get(job_id) for job_id in ids}) if marks else "NULL"
         # The guard on status is repeated: some servers accept SKIP LOCKED and take no lock.
         changed = await transaction.execute(
             f"UPDATE {self._by_id} SET status='RUNNING', attempt=attempt+1, "
             f"claim_token={token}, worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
             f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL, "
-            f"parked_task={choice(marks) if marks else 'NULL'} "
+            f"parked_task={mark} "
             f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
         )
         if changed != len(ids):
@@ -140,6 +146,7 @@ class WorkerWrites:
                 tags,
                 fire_at,
                 traceparent,
+                _concurrency_key,
                 _special_tasks,
             ) in jobs
         ]
@@ -149,15 +156,17 @@ class WorkerWrites:
         return claimed
 
     async def _next(self, unit: Unit, limit: int) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
-        """Lock the next jobs that may be claimed, and park those that are in the way; with the marks of those that have
-        limits (limits.py).
+        """Lock the next jobs that may be claimed, with the marks of those that have limits (limits.py), and park those
+        that are in the way.
 
         When nothing but those is there, the queue is read on, though not without end: their locks, and the claims that
-        wait in the lane, last as long as this transaction. The worker comes again at once (``Unit.parked``).
+        wait in the lane, last as long as this transaction. The worker comes again at once (``Unit.parked``). Where only
+        some of what it met may not be claimed, it is left: there may be room for it when the next claim comes, and to
+        park it and put it back costs more than to read it again. Then the next claim reads less far.
         """
         transaction = unit.transaction
         passed: set[int] = set()
-        count = limit
+        count = min(limit, self._reach)
         for _ in range(ROUNDS):
             # ORDER BY is exactly the index: a sort would lock thousands of rows.
             rows = await transaction.fetch_many(
@@ -167,15 +176,21 @@ class WorkerWrites:
             )
             jobs = [unpack(row) for row in rows]
             if not jobs or int(jobs[0][-1]) == 0:
+                unit.left += len(jobs) == count < limit
+                self._reach = FARTHEST
                 return jobs, {}
-            admission = await self._limits.admit(
-                unit, [(int(row[0]), row[TASK_NAME]) for row in jobs if int(row[0]) not in passed], limit
-            )
+            met = [Met(int(row[0]), row[TASK_NAME], row[KEY] or None) for row in jobs if int(row[0]) not in passed]
+            admission = await self._limits.admit(unit, met, limit)
+            taken = len(admission.claimable)
             passed.update(admission.passed)
             unit.passed += len(admission.passed)
-            await self._limits.park(unit, admission.parked)
             await self._parking.park(unit, admission.paused)
-            if admission.claimable:
+            if admission.refused > WORTH_READING_AGAIN * taken:
+                await self._limits.park(unit, admission.parked)
+            else:
+                unit.left += admission.refused + (len(jobs) == count < limit)
+            self._reach = max(LEAST_REACH, 2 * taken) if admission.refused else min(FARTHEST, 2 * self._reach)
+            if taken:
                 claimable = set(admission.claimable)
                 return [row for row in jobs if int(row[0]) in claimable], admission.marks
             count = max(limit, PARK_CHUNK)

@@ -9,7 +9,7 @@ while COMMIT was under way: look before doing it again.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import UTC, datetime
 from typing import Any
@@ -65,6 +65,10 @@ class Transaction(ABC):
         """Insert ``rows``; their generated keys, in order."""
 
     @abstractmethod
+    def chosen(self, texts: Mapping[int, str | None]) -> str:
+        """For an UPDATE of these rows and no others: the text of each, by its id. Texts need no escape."""
+
+    @abstractmethod
     async def complete(self, finishes: Sequence[Finish]) -> int:
         """Mark each job COMPLETED that is RUNNING under its claim, with its result; how many were."""
 
@@ -81,12 +85,15 @@ class Database(ABC):
 
     ordered_join: str
     """JOIN, with its left side read first."""
-    task_names: str
-    """The statement that reads the task names in use, with one look-up in an index for each."""
 
     @abstractmethod
     def by_index(self, name: str) -> str:
         """After a table's name: read it by this index alone. A list's order is an index's, whatever statistics say."""
+
+    @abstractmethod
+    def distinct(self, table: str, column: str, index: str, after: str = "", before: str | None = None) -> str:
+        """The statement that reads which texts a column has, of those after ``after`` and before ``before``, with one
+        look-up in an index, which begins with it, for each. The bounds need no escape."""
 
     @abstractmethod
     def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:

@@ -43,6 +43,15 @@ TIDY_CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True)
+class Met:
+    """A job that a claim has met; ``key`` is its concurrency key."""
+
+    id: int
+    task_name: str
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What operators and a task itself say of how its jobs are claimed."""
 
@@ -60,6 +69,10 @@ class Rules:
     def limits_all(self) -> bool:
         """Whether something limits all jobs of the task together."""
         return self.max_concurrency is not None or self.rate is not None
+
+    def key_of(self, job: Met) -> str:
+        """The key whose jobs are counted with this one; an empty text where none are."""
+        return WHOLE_TASK if self.max_concurrency_per_key is None else job.key or WHOLE_TASK
 
 
 SPECIAL = "paused=1 OR max_concurrency IS NOT NULL OR max_concurrency_per_key IS NOT NULL OR rate_limit IS NOT NULL"
@@ -86,6 +99,11 @@ class Admission:
     paused: list[int] = field(default_factory=list)
     parked: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     passed: list[int] = field(default_factory=list)
+
+    @property
+    def refused(self) -> int:
+        """How many there is no room for."""
+        return sum(map(len, self.parked.values()))
 
 
 @dataclass(slots=True)
@@ -123,6 +141,8 @@ class LimitWrites:
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_parked = f"jobs{database.by_index('jobs_parked')}"
         self._limits = f"task_limit{database.by_index('PRIMARY')}"
+        self._any_waiting = any_waiting(database)
+        self._waiting = f"{database.distinct('jobs', 'parked_task', 'jobs_parked', WAITS, COMES)} LIMIT {BRANCHES}"
 
     async def _rules(self, unit: Unit, names: Collection[str]) -> dict[str, Rules]:
         """What is special about those of these tasks that are paused or have limits, by their names."""
@@ -135,22 +155,19 @@ class LimitWrites:
             if name in names
         }
 
-    async def admit(self, unit: Unit, jobs: Sequence[tuple[int, str]], most: int) -> Admission:
-        """Which of ``jobs`` may be claimed, the first of them first, ``most`` at most; (id, task name) of each. What
-        comes after those was not looked at.
+    async def admit(self, unit: Unit, jobs: Sequence[Met], most: int) -> Admission:
+        """Which of ``jobs`` may be claimed, the first of them first, ``most`` at most. What comes after those was not
+        looked at.
 
         The jobs are locked, and their limits will be: until the end of the transaction nobody else counts.
         """
-        rules = await self._rules(unit, {name for _, name in jobs})
-        limited = [(job_id, name) for job_id, name in jobs if name in rules and rules[name].counts]
-        keys = await self._keys(unit, [job_id for job_id, name in limited if rules[name].max_concurrency_per_key])
-        wanted: dict[str, set[str]] = defaultdict(set)
-        for job_id, name in limited:
-            wanted[name].update((WHOLE_TASK, keys.get(job_id, WHOLE_TASK)))
-        ids = await self._ids(unit, wanted)
-        held = await self._hold(
-            unit, {limit for (name, key), limit in ids.items() if key != WHOLE_TASK or rules[name].limits_all}
-        )
+        rules = await self._rules(unit, {job.task_name for job in jobs})
+        wanted: dict[str, set[str]] = {}
+        for job in jobs:
+            rule = rules.get(job.task_name)
+            if rule is not None and rule.counts:
+                wanted.setdefault(job.task_name, {WHOLE_TASK}).add(rule.key_of(job))
+        ids, held = await self._hold(unit, wanted)
         running = await self._running(unit, {ids[name, WHOLE_TASK] for name in wanted})
         buckets = {
             name: _Bucket.of(rule.rate, unit.now, held[ids[name, WHOLE_TASK]])
@@ -158,30 +175,31 @@ class LimitWrites:
             if rule.rate is not None and name in wanted and ids[name, WHOLE_TASK] in held
         }
         found = Admission()
-        for job_id, name in jobs:
+        for job in jobs:
             if len(found.claimable) == most:
                 break
-            rule = rules.get(name)
+            name, rule = job.task_name, rules.get(job.task_name)
             if rule is None:
-                found.claimable.append(job_id)
+                found.claimable.append(job.id)
                 continue
             if rule.paused:
-                found.paused.append(job_id)
+                found.paused.append(job.id)
                 continue
-            whole, own = ids[name, WHOLE_TASK], ids[name, keys[job_id]] if job_id in keys else 0
+            key = rule.key_of(job)
+            whole, own = ids[name, WHOLE_TASK], ids[name, key] if key else 0
             if (own and own not in held) or (rule.limits_all and whole not in held):
-                found.passed.append(job_id)
+                found.passed.append(job.id)
                 continue
             full = self._full(rule, running, whole, own, buckets.get(name))
             if full is not None:
-                found.parked[full].append(job_id)
+                found.parked[full].append(job.id)
                 continue
             running[whole] += 1
             running[own] += 1
             if name in buckets:
                 buckets[name].take()
-            found.claimable.append(job_id)
-            found.marks[job_id] = f"{RUNS}{whole}.{own}"
+            found.claimable.append(job.id)
+            found.marks[job.id] = f"{RUNS}{whole}.{own}"
         for name, bucket in sorted(buckets.items()):
             await unit.transaction.execute(
                 f"UPDATE {self._limits} SET next_start_at='{to_text(bucket.next_start_at)}' "
@@ -198,42 +216,51 @@ class LimitWrites:
             return whole
         return whole if bucket is not None and bucket.tokens <= 0 else None
 
-    async def _keys(self, unit: Unit, job_ids: Sequence[int]) -> dict[int, str]:
-        """The concurrency keys of those jobs that have one."""
-        if not job_ids:
-            return {}
-        rows = await unit.transaction.fetch(
-            f"SELECT id, concurrency_key FROM {self._by_id} WHERE id IN ({id_list(job_ids)}) "
-            "AND concurrency_key IS NOT NULL"
-        )
-        return dict(rows)
-
-    async def _ids(self, unit: Unit, wanted: Mapping[str, set[str]]) -> dict[tuple[str, str], int]:
-        """The numbers of limits, which are made where they are missing. Two who make the same one collide, and the
-        second begins again."""
-        found: dict[tuple[str, str], int] = {}
-        missing: list[tuple[str, str]] = []
+    async def _hold(
+        self, unit: Unit, wanted: Mapping[str, set[str]]
+    ) -> tuple[dict[tuple[str, str], int], dict[int, str | None]]:
+        """The numbers of limits, by task and key, which are made where they are missing; and those of them that nobody
+        else is counting, now locked, with their rates' times. Two who make the same one collide, and the second begins
+        again."""
+        ids: dict[tuple[str, str], int] = {}
+        held: dict[int, str | None] = {}
         for name, keys in sorted(wanted.items()):
             marks = ",".join(["%s"] * len(keys))
-            rows = await unit.transaction.fetch(
-                f"SELECT limit_key, id FROM task_limit WHERE task_name=%s AND limit_key IN ({marks})", [name, *keys]
-            )
-            found.update({(name, key): limit for key, limit in rows})
-            missing += [(name, key) for key in sorted(keys) if (name, key) not in found]
-        if missing:
-            made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), missing)
-            found.update(zip(missing, made, strict=True))
-        return found
+            of_keys = f"FROM task_limit WHERE task_name=%s AND limit_key IN ({marks})"
+            for limit, key, next_start_at in await unit.transaction.fetch(
+                f"SELECT id, limit_key, next_start_at {of_keys} ORDER BY limit_key{unit.transaction.skip_locked}",
+                [name, *sorted(keys)],
+            ):
+                ids[name, key] = limit
+                held[limit] = next_start_at
+            missing = [(name, key) for key in sorted(keys) if (name, key) not in ids]
+            if missing:
+                rows = await unit.transaction.fetch(f"SELECT limit_key, id {of_keys}", [name, *sorted(keys)])
+                ids.update({(name, key): limit for key, limit in rows})
+                new = [each for each in missing if each not in ids]
+                made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), new) if new else []
+                ids.update(zip(new, made, strict=True))
+                held.update(dict.fromkeys(made))
+        return ids, held
 
-    async def _hold(self, unit: Unit, limits: Collection[int]) -> dict[int, str | None]:
-        """Those limits that nobody else is counting, now locked, with their rates' times."""
-        if not limits:
-            return {}
+    async def _whole(self, unit: Unit, names: Collection[str]) -> list[int]:
+        """The numbers of the limits over all jobs of these tasks."""
+        if not names:
+            return []
+        marks = ",".join(["%s"] * len(names))
         rows = await unit.transaction.fetch(
-            f"SELECT id, next_start_at FROM {self._limits} WHERE id IN ({id_list(limits)}) "
-            f"ORDER BY id{unit.transaction.skip_locked}"
+            f"SELECT id FROM task_limit WHERE task_name IN ({marks}) AND limit_key='{WHOLE_TASK}'", sorted(names)
         )
-        return dict(rows)
+        return [row[0] for row in rows]
+
+    async def _lock(self, unit: Unit, limits: Collection[int]) -> set[int]:
+        """Those of these limits that nobody else is counting, now locked."""
+        if not limits:
+            return set()
+        rows = await unit.transaction.fetch(
+            f"SELECT id FROM {self._limits} WHERE id IN ({id_list(limits)}) ORDER BY id{unit.transaction.skip_locked}"
+        )
+        return {row[0] for row in rows}
 
     async def _running(self, unit: Unit, tasks: Collection[int]) -> Counter[int]:
         """How many jobs run under each limit: those of tasks, and those of their keys."""
@@ -251,22 +278,25 @@ class LimitWrites:
 
     async def park(self, unit: Unit, parked: Mapping[int, Collection[int]]) -> None:
         """Take jobs, which are locked, out of the queue until their limits have room."""
-        for limit, job_ids in sorted(parked.items()):
+        marks = {job_id: f"{WAITS}{limit}" for limit, job_ids in parked.items() for job_id in job_ids}
+        if marks:
             unit.parked += await unit.transaction.execute(
-                f"UPDATE {self._by_id} SET status='PARKED', parked_task='{WAITS}{limit}' "
-                f"WHERE id IN ({id_list(job_ids)}) AND status='QUEUED'"
+                f"UPDATE {self._by_id} SET status='PARKED', parked_task={unit.transaction.chosen(marks)} "
+                f"WHERE id IN ({id_list(marks)}) AND status='QUEUED'"
             )
 
     async def ended(self, unit: Unit, marks: Iterable[str]) -> None:
-        """Put the next jobs back that wait for what these have held."""
+        """Put the next jobs back that wait for what these have held; others may be in the queue."""
         freed: Counter[int] = Counter()
         for mark in marks:
             freed.update(int(limit) for limit in mark[1:].split(".") if limit != "0")
-        await self._put_back(unit, freed)
+            unit.became_queued += 1
+        if await unit.transaction.fetch(self._any_waiting):
+            await self._put_back(unit, freed)
 
     async def _put_back(self, unit: Unit, room: Mapping[int, int]) -> int:
         """Put the first jobs that wait for each limit back into the queue, as many as it has room for; how many."""
-        found: dict[int, list[int]] = defaultdict(list)
+        marks: dict[int, str] = {}
         limits = sorted(limit for limit, count in room.items() if count > 0)
         for start in range(0, len(limits), BRANCHES):
             # not locked: whoever is second finds that they are parked no more
@@ -276,13 +306,13 @@ class LimitWrites:
                 for limit in limits[start : start + BRANCHES]
             )
             for job_id, limit in await unit.transaction.fetch(branches):
-                found[limit].append(job_id)
-        count = 0
-        for limit, job_ids in sorted(found.items()):
-            count += await unit.transaction.execute(
-                f"UPDATE {self._by_id} SET status='QUEUED', parked_task='{COMES}{limit}' "
-                f"WHERE id IN ({id_list(job_ids)}) AND status='PARKED' AND parked_task='{WAITS}{limit}'"
-            )
+                marks[job_id] = f"{COMES}{limit}"
+        if not marks:
+            return 0
+        count = await unit.transaction.execute(
+            f"UPDATE {self._by_id} SET status='QUEUED', parked_task={unit.transaction.chosen(marks)} "
+            f"WHERE id IN ({id_list(marks)}) AND status='PARKED'"
+        )
         unit.became_queued += count
         return count
 
@@ -299,8 +329,7 @@ class LimitWrites:
             f"SELECT id, task_name, limit_key, next_start_at FROM {self._limits} WHERE id IN ({id_list(waiting)})"
         )
         rules = await self._rules(unit, {row[1] for row in rows})
-        whole_of = await self._ids(unit, {row[1]: {WHOLE_TASK} for row in rows})
-        running = await self._running(unit, whole_of.values())
+        running = await self._running(unit, await self._whole(unit, {row[1] for row in rows}))
         room = dict.fromkeys(waiting, PUT_BACK_CHUNK)  # what waits for no limit any more need not
         for limit, name, key, next_start_at in rows:
             rule = rules.get(name)
@@ -319,8 +348,8 @@ class LimitWrites:
 
     async def waiting(self, unit: Unit) -> list[int]:
         """The limits that jobs wait for, at most ``BRANCHES``: of more, others come when these have been seen to."""
-        rows = await unit.transaction.fetch(waiting_limits(self._by_parked))
-        return [int(row[0][1:]) for row in rows if row[0] is not None]
+        rows = await unit.transaction.fetch(self._waiting)
+        return [int(row[0][1:]) for row in rows]
 
     async def tidy(self, unit: Unit, requests: Sequence[int]) -> list[int]:
         """Remove limits of keys that no job has or waits for, from the one after ``requests``' number on; the last that
@@ -342,7 +371,7 @@ class LimitWrites:
             f"SELECT id FROM {self._limits} WHERE id > {after} AND limit_key<>'{WHOLE_TASK}' ORDER BY id "
             f"LIMIT {TIDY_CHUNK}"
         )
-        found = await self._hold(unit, [row[0] for row in rows])
+        found = await self._lock(unit, [row[0] for row in rows])
         if found:
             # what was parked or claimed under them was committed before they could be locked
             whole = await transaction.fetch(
@@ -357,7 +386,7 @@ class LimitWrites:
                 f"({','.join(mark for each in marks.values() for mark in each)})"
             )
             used = {int(mark[1:].rpartition(".")[2]) for (mark,) in in_use}
-            if unused := found.keys() - used:
+            if unused := found - used:
                 await transaction.execute(f"DELETE FROM task_limit WHERE id IN ({id_list(unused)})")
         return rows[-1][0] if len(rows) == TIDY_CHUNK else 0
 
@@ -373,23 +402,3 @@ def any_waiting(database: Database) -> str:
         f"SELECT 1 FROM jobs{database.by_index('jobs_parked')} WHERE parked_task > '{WAITS}' "
         f"AND parked_task < '{COMES}' LIMIT 1"
     )
-
-
-def waiting_limits(by_parked: str) -> str:
-    """The statement that finds for which limits jobs wait: one look-up in the index for each."""
-    more = f"SELECT MIN(parked_task) FROM {by_parked} WHERE parked_task > found.mark AND parked_task < '{COMES}'"
-    return (
-        f"WITH RECURSIVE found(mark, number) AS (SELECT (SELECT MIN(parked_task) FROM {by_parked} "
-        f"WHERE parked_task > '{WAITS}' AND parked_task < '{COMES}'), 1 "
-        f"UNION ALL SELECT ({more}), number + 1 FROM found WHERE mark IS NOT NULL AND number < {BRANCHES}) "
-        "SELECT mark FROM found WHERE mark IS NOT NULL"
-    )
-
-
-def choice(marks: Mapping[int, str]) -> str:
-    """The mark of each job as an expression of its id."""
-    by_mark: dict[str, list[int]] = defaultdict(list)
-    for job_id, mark in marks.items():
-        by_mark[mark].append(job_id)
-    branches = " ".join(f"WHEN id IN ({id_list(job_ids)}) THEN '{mark}'" for mark, job_ids in by_mark.items())
-    return f"CASE {branches} END"

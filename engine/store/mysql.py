@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -163,6 +163,12 @@ class MySQLTransaction(Transaction):
                 values, size = [], 0
         return ids
 
+    def chosen(self, texts: Mapping[int, str | None]) -> str:
+        """By its place in the sorted list, as results are: see ``_completion``."""
+        ids = sorted(texts)
+        quoted = ["NULL" if texts[row_id] is None else f"'{texts[row_id]}'" for row_id in ids]
+        return f"ELT(INTERVAL(id,{','.join(map(str, ids))}),{','.join(quoted)})"
+
     async def complete(self, finishes: Sequence[Finish]) -> int:
         changed = size = 0
         chunk: list[Finish] = []
@@ -212,10 +218,13 @@ class MySQLDatabase(Database):
         self._shapes: dict[Shape, str] = {}
 
     ordered_join = "STRAIGHT_JOIN"
-    task_names = "SELECT DISTINCT task_name FROM jobs FORCE INDEX (jobs_task)"
 
     def by_index(self, name: str) -> str:
         return f" FORCE INDEX ({name})"
+
+    def distinct(self, table: str, column: str, index: str, after: str = "", before: str | None = None) -> str:
+        end = f" AND {column} < '{before}'" if before is not None else ""
+        return f"SELECT DISTINCT {column} FROM {table}{self.by_index(index)} WHERE {column} > '{after}'{end}"
 
     def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
         values = ",".join([*(_never_null(table, column) for column in columns), *expressions])

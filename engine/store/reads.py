@@ -89,6 +89,7 @@ class Reads:
         self._database = database
         self._job_columns = database.packed(JOB_COLUMNS)
         self._resumed_tasks = resumed_tasks(database)
+        self._task_names = database.distinct("jobs", "task_name", "jobs_task")
         self._waiting_for_a_limit = any_waiting(database)
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
         self._lookups: dict[Sequence[str], Lookups[int, StoredRow]] = {}
@@ -165,7 +166,7 @@ class Reads:
         if where.search is None:
             return None, None
         wanted = where.search.casefold()
-        names = sorted(row[0] for row in await self._database.fetch(self._database.task_names))
+        names = sorted(row[0] for row in await self._database.fetch(self._task_names))
         search_id = int(where.search) if where.search.isascii() and where.search.isdigit() else None
         if search_id is not None and search_id > MAX_ID:
             search_id = None

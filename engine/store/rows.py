@@ -54,6 +54,7 @@ CLAIM_COLUMNS = (
     "tags",
     "scheduled_for",
     "traceparent",
+    "concurrency_key",
 )
 EVENT_COLUMNS = ("seq", "job_id", "from_status", "to_status", "attempt", "at", "run_at", "worker", "error")
 

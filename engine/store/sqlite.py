@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any, NoReturn, cast
@@ -99,6 +99,14 @@ class SqliteTransaction(Transaction):
             await self.execute(head + _marks(len(columns), len(chunk)), [value for row in chunk for value in row])
         return list(range(last + 1, last + 1 + len(rows)))
 
+    def chosen(self, texts: Mapping[int, str | None]) -> str:
+        ids_of: dict[str, list[str]] = {}
+        for row_id, text in texts.items():
+            if text is not None:
+                ids_of.setdefault(text, []).append(str(row_id))
+        branches = " ".join(f"WHEN id IN ({','.join(ids)}) THEN '{text}'" for text, ids in ids_of.items())
+        return f"CASE {branches} END"
+
     async def complete(self, finishes: Sequence[Finish]) -> int:
         changed = 0
         rows = [(each.job.id, each.job.claim_token, each.result_text) for each in finishes]
@@ -156,14 +164,18 @@ class SqliteDatabase(Database):
         self._clients: tuple[SqliteClient, SqliteClient] | None = None
 
     ordered_join = "CROSS JOIN"
-    task_names = (
-        "WITH RECURSIVE names(name) AS (SELECT MIN(task_name) FROM jobs UNION ALL "
-        "SELECT (SELECT MIN(task_name) FROM jobs WHERE task_name > names.name) FROM names WHERE name IS NOT NULL) "
-        "SELECT name FROM names WHERE name IS NOT NULL"
-    )
 
     def by_index(self, name: str) -> str:
         return " NOT INDEXED" if name == "PRIMARY" else f" INDEXED BY {name}"
+
+    def distinct(self, table: str, column: str, index: str, after: str = "", before: str | None = None) -> str:
+        source = f"SELECT MIN({column}) FROM {table}{self.by_index(index)} WHERE {column} >"
+        end = f" AND {column} < '{before}'" if before is not None else ""
+        return (
+            f"WITH RECURSIVE found(text) AS ({source} '{after}'{end} UNION ALL "
+            f"SELECT ({source} found.text{end}) FROM found WHERE text IS NOT NULL) "
+            "SELECT text FROM found WHERE text IS NOT NULL"
+        )
 
     def packed(self, columns: Sequence[str], *expressions: str, table: str = "jobs") -> str:
         return ", ".join([*(f"{table}.{column}" for column in columns), *expressions])

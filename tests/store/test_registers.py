@@ -28,7 +28,7 @@ async def test_workers_come_and_go(store: Store) -> None:
 
 
 async def test_tasks_are_declared_and_declared_anew(store: Store) -> None:
-    other = TaskRecord("Email.send", None, None, 1, 0.5, 4, "60/min")
+    other = TaskRecord("Email.send", None, None, 1, 0.5, 4, 2, "60/min")
     await store.declare_tasks([EMAIL, other])
     assert await store.reads.tasks() == [other, EMAIL]
     changed = replace(EMAIL, description=None, payload_schema_text=None, max_attempts=9, timeout_seconds=1.25)

@@ -149,6 +149,7 @@ async def test_nothing_is_put_back_for_which_there_is_no_room(store: Store) -> N
     await queue(store, 5, "b")
     held = await take(store)
     assert len(held) == 2
+    assert await take(store) == []
     for _ in range(3):
         assert await store.refill() == 0
     await complete(store, held[0])
