@@ -8,6 +8,7 @@ I4 no more executions than claims, and no claim without a reason.   I5 nothing i
 I6 nothing starts before its time.                   I7 no more attempts than allowed.
 I8 COMPLETED, its one event and its one webhook come together.      I9 each job's events are one unbroken chain.
 I10 nothing leaks.                                   I11 what was counted by minutes is what the log holds, once.
+I12 at no moment, by the order of the log, have more jobs of a task or of a key been RUNNING than its limits allow.
 """
 
 from __future__ import annotations
@@ -19,10 +20,12 @@ from datetime import datetime, timedelta
 
 from history import Connection, Counted, Job, Trace, fetch, moment_of, read_counted, read_jobs
 
-INVARIANTS = tuple(f"I{number}" for number in range(1, 12))
+INVARIANTS = tuple(f"I{number}" for number in range(1, 13))
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 STATUSES = TERMINAL | {"PENDING", "SCHEDULED", "QUEUED", "RUNNING"}
 OVERDUE_SECONDS = 5.0
+LIMITS = {"work in a thread": (6, 2)}
+"""Of the tasks that have them (``fault_tasks.py``): how many at once, and how many of a key."""
 
 
 @dataclass(slots=True)
@@ -94,6 +97,7 @@ def check(
     _check_keys(report, jobs, known)
     _check_executions_are_distinct(report, traces)
     _check_counts(report, jobs, counted)
+    _check_limits(report, jobs)
     for job in jobs.values():
         asked = known.get(job.id)
         _check_claims(report, job, asked)
@@ -214,6 +218,24 @@ def _check_counts(report: Report, jobs: dict[int, Job], counted: Counted) -> Non
         found, wanted = counted.minutes[minute, kind], expected[minute, kind]
         if found != wanted:
             report.blame("I11", f"minute {minute}: {found} are counted as {kind}, and the log has {wanted}")
+
+
+def _check_limits(report: Report, jobs: dict[int, Job]) -> None:
+    events = sorted(
+        ((event, job) for job in jobs.values() if job.task_name in LIMITS for event in job.events),
+        key=lambda each: each[0].seq,
+    )
+    running: Counter[tuple[str, str | None]] = Counter()
+    for event, job in events:
+        at_once, of_key = LIMITS[job.task_name]
+        step = (event.target == "RUNNING") - (event.source == "RUNNING")
+        running[job.task_name, None] += step
+        if job.concurrency_key is not None:
+            running[job.task_name, job.concurrency_key] += step
+        if step > 0 and running[job.task_name, None] > at_once:
+            report.blame("I12", f"job {job.id}: one more than {at_once} of {job.task_name!r}, event {event.seq}")
+        elif step > 0 and running[job.task_name, job.concurrency_key] > of_key and job.concurrency_key is not None:
+            report.blame("I12", f"job {job.id}: one more than {of_key} of {job.concurrency_key!r}, event {event.seq}")
 
 
 def overdue(connection: Connection, now: datetime, excused_until: datetime | None = None) -> list[str]:

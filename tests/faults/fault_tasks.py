@@ -35,9 +35,9 @@ async def work(ctx: TaskContext, milliseconds: float, padding: str = "") -> dict
     return {"execution": execution}
 
 
-@task("work in a thread", max_attempts=8, timeout_seconds=30)
+@task("work in a thread", max_attempts=8, timeout_seconds=30, max_concurrency=6, max_concurrency_per_key=2)
 def work_in_a_thread(ctx: TaskContext, milliseconds: float, padding: str = "") -> dict[str, str]:
-    """The same as a plain function."""
+    """The same as a plain function, of which no more than so many run at once."""
     execution = secrets.token_hex(8)
     _trace("start", ctx, execution)
     threading.Event().wait(milliseconds / 1000)

@@ -51,6 +51,8 @@ class Job:
     key: str | None
     result: str | None
     lease_until: datetime | None
+    task_name: str = ""
+    concurrency_key: str | None = None
     events: list[Event] = field(default_factory=list)
     deliveries: Counter[str] = field(default_factory=Counter)
     traces: list[Trace] = field(default_factory=list)
@@ -100,8 +102,9 @@ def moment_of(value: Any) -> datetime | None:
 
 def read_jobs(connection: Connection, traces: Iterable[Trace]) -> dict[int, Job]:
     """All jobs with their events, deliveries and traces."""
-    columns = f"id, {STATUS}, attempt, max_attempts, idempotency_key, result, lease_until"
-    jobs = {row[0]: Job(*row[:6], moment_of(row[6])) for row in fetch(connection, f"SELECT {columns} FROM jobs")}
+    columns = f"id, {STATUS}, attempt, max_attempts, idempotency_key, result, lease_until, task_name, concurrency_key"
+    rows = fetch(connection, f"SELECT {columns} FROM jobs")
+    jobs = {row[0]: Job(*row[:6], moment_of(row[6]), *row[7:]) for row in rows}
     strays: dict[int, Job] = defaultdict(lambda: Job(0, "MISSING", 0, 0, None, None, None))
     sql = "SELECT job_id, seq, from_status, to_status, attempt, at, error FROM job_event ORDER BY seq"
     for job_id, seq, source, target, attempt, at, error in fetch(connection, sql):

@@ -114,6 +114,8 @@ class Load:
         kind = chance.random()
         if kind < 0.08:
             plan.input["taskName"] = "work in a thread"
+            if chance.random() < 0.9:
+                plan.input["concurrencyKey"] = f"tenant {chance.randrange(5)}"
         elif kind < 0.15:
             plan.input["taskName"] = "break"
             if chance.random() < 0.3:

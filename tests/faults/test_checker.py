@@ -17,7 +17,7 @@ NOON = datetime(2026, 2, 5, 12, tzinfo=UTC)
 HOOK = "http://receiver/"
 TABLES = """
 CREATE TABLE jobs (id INTEGER PRIMARY KEY, status TEXT, attempt INT, max_attempts INT, idempotency_key TEXT,
-  result TEXT, lease_until TEXT);
+  result TEXT, lease_until TEXT, task_name TEXT, concurrency_key TEXT);
 CREATE TABLE job_event (seq INTEGER PRIMARY KEY, job_id INT, from_status TEXT, to_status TEXT, attempt INT, at TEXT,
   error TEXT);
 CREATE TABLE webhook_delivery (id INTEGER PRIMARY KEY, job_id INT, event TEXT, url TEXT);
@@ -32,7 +32,9 @@ class History:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self.connection = connection
         connection.executescript(TABLES)
-        self.execute("INSERT INTO jobs VALUES (1, 'COMPLETED', 2, 3, 'key', '{\"execution\": \"b\"}', NULL)")
+        self.execute(
+            "INSERT INTO jobs VALUES (1, 'COMPLETED', 2, 3, 'key', '{\"execution\": \"b\"}', NULL, 'work', NULL)"
+        )
         for event in (
             (None, "SCHEDULED", 0),
             ("SCHEDULED", "QUEUED", 0),
@@ -107,13 +109,13 @@ def _ignore_a_cancel(history: History) -> None:
 
 
 def _repeat_a_key(history: History) -> None:
-    history.execute("INSERT INTO jobs VALUES (2, 'PENDING', 0, 3, 'key', NULL, NULL)")
+    history.execute("INSERT INTO jobs VALUES (2, 'PENDING', 0, 3, 'key', NULL, NULL, 'work', NULL)")
     history.add_event(2, None, "PENDING", 0)
 
 
 def _acknowledge_another_id(history: History) -> None:
     history.execute("UPDATE jobs SET idempotency_key=NULL")
-    history.execute("INSERT INTO jobs VALUES (2, 'PENDING', 0, 3, 'key', NULL, NULL)")
+    history.execute("INSERT INTO jobs VALUES (2, 'PENDING', 0, 3, 'key', NULL, NULL, 'work', NULL)")
     history.add_event(2, None, "PENDING", 0)
 
 
@@ -188,6 +190,34 @@ def _count_in_another_minute(history: History) -> None:
     history.execute("UPDATE throughput_minute SET minute=minute+1")
 
 
+def _run_together(history: History, count: int, key: str | None = None) -> None:
+    """So many jobs of a task with limits at once, each with the key, or with a key of its own."""
+    ids = range(2, 2 + count)
+    for job_id in ids:
+        own = key or f"key {job_id}"
+        history.execute(
+            f"INSERT INTO jobs VALUES ({job_id}, 'FAILED', 1, 3, NULL, NULL, NULL, 'work in a thread', '{own}')"
+        )
+    for source, target in ((None, "QUEUED"), ("QUEUED", "RUNNING"), ("RUNNING", "FAILED")):
+        for job_id in ids:
+            history.add_event(job_id, source, target, 1)
+
+
+def _run_too_many_of_a_key(history: History) -> None:
+    _run_together(history, 3, "one key")
+
+
+def _run_too_many_of_a_task(history: History) -> None:
+    _run_together(history, 7)
+
+
+@pytest.mark.parametrize(("count", "key"), [(6, None), (2, "one key")])
+def test_sound_limits(history: History, count: int, key: str | None) -> None:
+    _run_together(history, count, key)
+    report = history.verdict()
+    assert report.counts == dict.fromkeys(INVARIANTS, 0), report.text
+
+
 @pytest.mark.parametrize(
     ("breaking", "blamed"),
     [
@@ -213,6 +243,8 @@ def _count_in_another_minute(history: History) -> None:
         (_count_twice, {"I11"}),
         (_count_too_little, {"I11"}),
         (_count_in_another_minute, {"I11"}),
+        (_run_too_many_of_a_key, {"I12"}),
+        (_run_too_many_of_a_task, {"I12"}),
     ],
     ids=lambda each: each.__name__.strip("_") if callable(each) else "",
 )
