@@ -52,6 +52,8 @@ MAX_CLAIM = 1000
 LONGEST_PREFETCH = 2000
 PREFETCH_SECONDS = 0.25
 """At most so much work, at the present rate, is claimed ahead of the slots: it lasts for two transactions."""
+COUNTING_SECONDS = 0.02
+"""After so long a worker comes back to jobs whose limit another claim was counting."""
 STOP_SECONDS = 5.0
 """How long interrupted attempts may take to stop when the process ends."""
 
@@ -289,10 +291,14 @@ class Worker(Service):
     def _committed(self, unit: Unit) -> None:
         if unit.to_cancel:
             self.cancel(unit.to_cancel)
-        if (unit.became_queued or unit.parked or unit.passed) and not self._draining:
+        if self._draining:
+            return
+        if unit.became_queued or unit.parked or unit.unread:
             self._may_be_more = True
             if self._wanted() > 0:
                 self.wake()
+        if unit.passed:  # not at once: whoever counts their limit may take his time
+            asyncio.get_running_loop().call_later(COUNTING_SECONDS, self.look)
 
     def _fill_slots(self) -> None:
         buffer, running = self._buffer, self._running

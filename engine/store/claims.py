@@ -95,7 +95,7 @@ class WorkerWrites:
         if limit <= 0:
             return []
         jobs, marks = await self._next(unit, limit)
-        if len(jobs) < limit and not (unit.parked or unit.passed or unit.left):
+        if len(jobs) < limit and not (unit.parked or unit.passed or unit.left or unit.unread):
             unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
             return []
@@ -176,7 +176,7 @@ class WorkerWrites:
             )
             jobs = [unpack(row) for row in rows]
             if not jobs or int(jobs[0][-1]) == 0:
-                unit.left += len(jobs) == count < limit
+                unit.unread |= len(jobs) == count < limit
                 self._reach = FARTHEST
                 return jobs, {}
             met = [Met(int(row[0]), row[TASK_NAME], row[KEY] or None) for row in jobs if int(row[0]) not in passed]
@@ -188,7 +188,8 @@ class WorkerWrites:
             if admission.refused > WORTH_READING_AGAIN * taken:
                 await self._limits.park(unit, admission.parked)
             else:
-                unit.left += admission.refused + (len(jobs) == count < limit)
+                unit.left += admission.refused
+            unit.unread |= not admission.refused and len(jobs) == count < limit
             self._reach = max(LEAST_REACH, 2 * taken) if admission.refused else min(FARTHEST, 2 * self._reach)
             if taken:
                 claimable = set(admission.claimable)

@@ -296,17 +296,23 @@ class LimitWrites:
 
     async def _put_back(self, unit: Unit, room: Mapping[int, int]) -> int:
         """Put the first jobs that wait for each limit back into the queue, as many as it has room for; how many."""
-        marks: dict[int, str] = {}
+        found: dict[int, int] = {}
         limits = sorted(limit for limit, count in room.items() if count > 0)
         for start in range(0, len(limits), BRANCHES):
-            # not locked: whoever is second finds that they are parked no more
             branches = " UNION ALL ".join(
                 f"SELECT * FROM (SELECT id, {limit} AS waits_for FROM {self._by_parked} "
                 f"WHERE parked_task='{WAITS}{limit}' ORDER BY priority, id LIMIT {room[limit]}) AS of_{limit}"
                 for limit in limits[start : start + BRANCHES]
             )
-            for job_id, limit in await unit.transaction.fetch(branches):
-                marks[job_id] = f"{COMES}{limit}"
+            found.update(await unit.transaction.fetch(branches))
+        if not found:
+            return 0
+        # what another transaction holds is on its way already
+        rows = await unit.transaction.fetch(
+            f"SELECT id FROM {self._by_id} WHERE id IN ({id_list(found)}) AND status='PARKED' "
+            f"ORDER BY id{unit.transaction.skip_locked}"
+        )
+        marks = {row[0]: f"{COMES}{found[row[0]]}" for row in rows}
         if not marks:
             return 0
         count = await unit.transaction.execute(

@@ -50,7 +50,8 @@ class Unit:
         became_queued: how many jobs workers can claim that they could not before.
         parked: how many jobs were taken out of their way.
         passed: how many jobs a claim left where they are, because their limit was just being counted.
-        left: how many it left there that have to wait, or did not look at.
+        left: how many it left there for which there was no room.
+        unread: whether it read the queue less far than its worker had wished.
         resumed: how many tasks were.
         tasks_changed: whether a task was declared, paused or resumed.
     """
@@ -64,6 +65,7 @@ class Unit:
         self.parked = 0
         self.passed = 0
         self.left = 0
+        self.unread = False
         self.resumed = 0
         self.tasks_changed = False
         self.to_cancel: list[int] = []

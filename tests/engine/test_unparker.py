@@ -8,6 +8,7 @@ import pytest
 from bench import Bench, create, ended
 from eventually import eventually
 
+from engine.records import TaskRecord
 from engine.store.store import Store
 from engine.upkeep import Unparker
 from engine.worker import Worker
@@ -82,3 +83,15 @@ async def test_it_finds_what_others_have_resumed(
     assert await unparker.run_once() is None
     make_worker()
     await eventually(lambda: ended(store, [job_id]))
+
+
+async def test_what_has_limits_runs_to_its_end_without_a_poll(
+    store: Store, bench: Bench, patient_worker: Worker, make_worker: Callable[..., Worker], unparker: Unparker
+) -> None:
+    """Whoever ends a job looks for the next one; jobs without limits that come between are held up by none."""
+    make_worker(slots=4)
+    await store.declare_tasks([TaskRecord("quick", None, None, 3, 60.0, 2, 1)])
+    limited = [each for number in range(40) for each in await create(store, "quick", concurrency_key=f"k{number % 3}")]
+    bench.gate.set()
+    free = await create(store, "waits", 300)
+    await eventually(lambda: ended(store, limited + free))
