@@ -53,6 +53,7 @@ def arguments(description: str) -> argparse.Namespace:
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=5, help="of each measurement")
     parser.add_argument("--database", required=True, help="mysql://... of a database that may be emptied")
+    parser.add_argument("--processes", type=int, default=1, help="of ours")
     parser.add_argument("--only", nargs="*", default=[], help="these servers alone, by the beginning of their names")
     return parser.parse_args()
 
@@ -99,10 +100,10 @@ async def durability(database: str) -> str:
 
 
 @asynccontextmanager
-async def running(name: str, database: str) -> AsyncIterator[int]:
+async def running(name: str, database: str, processes: int) -> AsyncIterator[int]:
     """Ours or a peer, on its port."""
     if name == OURS:
-        async with serving(database, "--no-worker") as client:
+        async with serving(database, "--no-worker", "--processes", str(processes)) as client:
             yield client.port
         return
     port = free_port()
@@ -160,15 +161,16 @@ async def compare(title: str, kinds: Sequence[str], options: argparse.Namespace)
         if not options.only or any(each.lower().startswith(wanted.lower()) for wanted in options.only)
     ]
     print(
-        f"{title}: {CONNECTIONS} connections, {JOBS:,} jobs, {options.runs} runs of {options.seconds} s, one process "
-        f"each; {await server_name(options.database)} ({await durability(options.database)}), {machine()}",
+        f"{title}: {CONNECTIONS} connections, {JOBS:,} jobs, {options.runs} runs of {options.seconds} s; processes of "
+        f"ours: {options.processes}, of the others: 1; {await server_name(options.database)} "
+        f"({await durability(options.database)}), {machine()}",
         flush=True,
     )
     found: dict[tuple[str, str], list[Outcome]] = {}
     for _ in range(options.runs):
         for name in names:
             await fill(options.database)
-            async with running(name, options.database) as port:
+            async with running(name, options.database, options.processes) as port:
                 for kind in kinds:
                     style = "rest" if name.startswith("Express") else "graphql"
                     await load(kind, style, port, WARM_UP_SECONDS, is_checked=True)

@@ -7,11 +7,12 @@ away, in the same statement. There is a row for each limit (``task_limit``), and
 lock: so of two that claim at once one counts what the other has taken. It is taken with SKIP LOCKED: nobody waits for
 it, and a job whose limit is just being counted is left in the queue for the moment. It is not touched when a job ends.
 
-A claim that meets a job for which there is no room *parks* it, like one of a paused task (parking.py), under its limit:
-so a long backlog of one key is not read again by each claim. Whoever ends a job under a limit puts the next one that
-waits for it back into the queue, in the same transaction. What that misses (a worker that died, a job that was parked
-at the moment another ended, a token of a rate) the ``Unparker`` finds. A job that was put back bears a mark too until
-it is claimed, so that no more are put back than there is room for.
+A claim that meets many jobs for which there is no room *parks* them, like those of a paused task (parking.py), each
+under its limit: so a long backlog of one key is not read again by each claim. Where they are few among those that it
+takes it leaves them in the queue (``WorkerWrites``). Whoever ends a job under a limit puts the next one that waits for
+it back into the queue, in the same transaction. What that misses (a worker that died, a job that was parked at the
+moment another ended, a token of a rate) the ``Unparker`` finds. A job that was put back bears a mark too until it is
+claimed, so that no more are put back than there is room for.
 
 The forms of ``parked_task``, none of which a task can have as its name:
 
