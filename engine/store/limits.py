@@ -332,6 +332,7 @@ class LimitWrites:
         waiting = await self.waiting(unit)
         if not waiting:
             return 0
+        await self._take_stray_marks(unit)
         rows = await unit.transaction.fetch(
             f"SELECT id, task_name, limit_key, next_start_at FROM {self._limits} WHERE id IN ({id_list(waiting)})"
         )
@@ -360,20 +361,12 @@ class LimitWrites:
 
     async def tidy(self, unit: Unit, requests: Sequence[int]) -> list[int]:
         """Remove limits of keys that no job has or waits for, from the one after ``requests``' number on; the last that
-        was looked at, 0 at the end. Marks of jobs that do not run are taken away: somebody has changed them by hand."""
+        was looked at, 0 at the end."""
         return [await self._tidy(unit, after) for after in requests]
 
     async def _tidy(self, unit: Unit, after: int) -> int:
         transaction = unit.transaction
-        strays = await transaction.fetch(
-            f"SELECT id FROM {self._by_parked} WHERE parked_task > '{RUNS}' AND parked_task < '{WAITS}' "
-            f"AND status<>'RUNNING' LIMIT {TIDY_CHUNK}"
-        )
-        if strays:
-            await transaction.execute(
-                f"UPDATE {self._by_id} SET parked_task=NULL WHERE id IN ({id_list(row[0] for row in strays)}) "
-                f"AND status<>'RUNNING' AND parked_task > '{RUNS}' AND parked_task < '{WAITS}'"
-            )
+        await self._take_stray_marks(unit)
         rows = await transaction.fetch(
             f"SELECT id FROM {self._limits} WHERE id > {after} AND limit_key<>'{WHOLE_TASK}' ORDER BY id "
             f"LIMIT {TIDY_CHUNK}"
@@ -396,6 +389,18 @@ class LimitWrites:
             if unused := found - used:
                 await transaction.execute(f"DELETE FROM task_limit WHERE id IN ({id_list(unused)})")
         return rows[-1][0] if len(rows) == TIDY_CHUNK else 0
+
+    async def _take_stray_marks(self, unit: Unit) -> None:
+        """Take marks away from jobs that do not run: somebody has ended them by hand."""
+        strays = await unit.transaction.fetch(
+            f"SELECT id FROM {self._by_parked} WHERE parked_task > '{RUNS}' AND parked_task < '{WAITS}' "
+            f"AND status<>'RUNNING' LIMIT {TIDY_CHUNK}"
+        )
+        if strays:
+            await unit.transaction.execute(
+                f"UPDATE {self._by_id} SET parked_task=NULL WHERE id IN ({id_list(row[0] for row in strays)}) "
+                f"AND status<>'RUNNING' AND parked_task > '{RUNS}' AND parked_task < '{WAITS}'"
+            )
 
 
 def repr_mark(kind: str, limit: int | str) -> str:

@@ -304,6 +304,8 @@ EXTRA_TASKS = {
     "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
     "F11 end jobs by hand": Path(__file__).parent / "tasks_lockless.py",
 }
+LOCKLESS = frozenset({"F11 end jobs by hand"})
+"""On servers that lock no row for SKIP LOCKED, on which limits are not exact (docs/adr/0009)."""
 PADDING = {"F9 fill disk": 4000}
 """Characters that jobs carry so that tables grow."""
 FAULTS: dict[str, Fault] = {

@@ -12,7 +12,7 @@ from typing import Any
 
 import aiohttp
 from checker import Report, check
-from faults import EXTRA_TASKS, FAULTS, PADDING, Scene
+from faults import EXTRA_TASKS, FAULTS, LOCKLESS, PADDING, Scene
 from fleet import Fleet, Vitals
 from grounds import Ground
 from history import fetch, read_traces
@@ -90,7 +90,7 @@ async def run(
         after = {each.pid: Vitals.of(each.pid) for each in fleet.everyone if each.pid in before}
         traces = read_traces(fleet.traces)
         with contextlib.closing(connect(url)) as connection:
-            report = check(connection, traces, load.acknowledged.values())
+            report = check(connection, traces, load.acknowledged.values(), are_rows_locked=fault not in LOCKLESS)
             if ground.database != "sqlite":  # whose connections are descriptors
                 report.violations["I10"] += await asyncio.to_thread(kept_open, connection, len(fleet.everyone))
         report.violations["I5"] += watch.violations.values()
