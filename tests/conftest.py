@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import shutil
 from collections.abc import AsyncIterator, Iterator
@@ -13,6 +14,7 @@ from typing import Any
 import pytest
 from databases import ALL_DATABASES, SERVERS, OpenStore, Server, checked_out
 from eventually import eventually
+from mariadb_data import share_folder
 from redis_server import RedisServer
 from requirements import NOT_TESTED, Missing, give_up
 
@@ -27,6 +29,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for name in ALL_DATABASES:
         config.addinivalue_line("markers", f"{name}: runs on {name}")
     config.stash[NOT_TESTED] = {}
+    if not hasattr(config, "workerinput"):
+        config.add_cleanup(functools.partial(shutil.rmtree, share_folder(), ignore_errors=True))
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -19,6 +19,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import pymysql
+from mariadb_data import SBIN, fill_data_folder
 from requirements import Missing
 
 from engine.store.mysql import MySQLDatabase
@@ -122,19 +123,13 @@ def started_mariadb() -> Iterator[Server]:
     Raises:
         Missing: MariaDB is not installed.
     """
-    path = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
-    daemon, install = shutil.which("mariadbd", path=path), shutil.which("mariadb-install-db", path=path)
-    if daemon is None or install is None:
+    daemon = shutil.which("mariadbd", path=SBIN)
+    if daemon is None:
         raise Missing(f"set {MARIADB_VARIABLE}, or install mariadb-server")
     folder = Path(tempfile.mkdtemp(prefix="signalbox-mariadb-"))
     as_root = ["--user=root"] if os.geteuid() == 0 else []
-    data = f"--datadir={folder}/data"
     try:
-        subprocess.run(
-            [install, "--no-defaults", data, "--auth-root-authentication-method=normal", "--skip-test-db", *as_root],
-            check=True,
-            capture_output=True,
-        )
+        fill_data_folder(folder / "data")
         with socket.create_server(("127.0.0.1", 0)) as free:
             port = free.getsockname()[1]
         log = (folder / "log").open("wb")
@@ -142,7 +137,7 @@ def started_mariadb() -> Iterator[Server]:
             [
                 daemon,
                 "--no-defaults",
-                data,
+                f"--datadir={folder}/data",
                 f"--socket={folder}/socket",
                 f"--pid-file={folder}/pid",
                 f"--port={port}",

@@ -10,6 +10,7 @@ from abc import ABC, abstractmethod
 from pathlib import Path
 
 import pymysql
+from mariadb_data import SBIN, fill_data_folder
 from processes import free_port
 from requirements import Missing
 
@@ -17,7 +18,6 @@ from models.connection import DatabaseURL
 from models.migrate import migrate
 
 START_SECONDS = 60.0
-SBIN = f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin"
 MYSQLD_VARIABLE = "SIGNALBOX_TEST_MYSQLD"
 
 
@@ -130,14 +130,7 @@ class PrivateMariaDB(PrivateServer):
         return daemon
 
     def _install(self) -> None:
-        install = shutil.which("mariadb-install-db", path=SBIN)
-        if install is None:
-            raise Missing("install mariadb-server")
-        subprocess.run(
-            [install, "--no-defaults", self._data, "--auth-root-authentication-method=normal", *self._as_root],
-            check=True,
-            capture_output=True,
-        )
+        fill_data_folder(self._folder / "data")
 
 
 class PrivateMySQL(PrivateServer):

@@ -54,7 +54,6 @@ async def test_the_banners_command_makes_a_row_appear(visitor: Visitor, pytestco
     assert await page.evaluate("window.isTheSamePage")
 
 
-@ON_BOTH
 async def test_a_hostile_payload_stays_text(visitor: Visitor) -> None:
     """A megabyte of it is never part of the list, and the page of its job copies all of it."""
     text = '<script>window.wasHacked = 1</script><img src=x onerror="window.wasHacked = 2">'
@@ -129,7 +128,6 @@ async def _until_changes_arrive(visitor: Visitor, page: Page) -> None:
         await asyncio.sleep(0.5)
 
 
-@ON_BOTH
 async def test_pause_and_resume(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {})
     page = await visitor.open("/jobs")
@@ -145,7 +143,6 @@ async def test_pause_and_resume(visitor: Visitor) -> None:
     await expect(row(page, job)).to_contain_text("Completed")
 
 
-@ON_BOTH
 async def test_a_server_that_went_away_and_came_back(browser: Browser, any_server: ServerProcess) -> None:
     server = any_server
     context = await browser.new_context()
@@ -203,7 +200,6 @@ async def test_all_that_match_are_those_that_were_counted(visitor: Visitor) -> N
     assert [await status_of(visitor.url, job) for job in (late, old[-1])] == ["PENDING", "PENDING"]
 
 
-@ON_BOTH
 async def test_cancel_asks_and_escape_gives_the_focus_back(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {})
     page = await visitor.open("/jobs")
@@ -219,7 +215,6 @@ async def test_cancel_asks_and_escape_gives_the_focus_back(visitor: Visitor) -> 
     await expect(row(page, job)).to_contain_text("Cancelled")
 
 
-@ON_BOTH
 async def test_an_edited_copy_links_to_its_original(visitor: Visitor) -> None:
     [job] = await create(visitor.url, {"payload": {"seconds": 0}})
     page = await visitor.open(f"/jobs/{job}")
@@ -267,7 +262,6 @@ async def test_the_servers_error_stands_beside_its_field(visitor: Visitor) -> No
     assert (await ask(visitor.url, "{ jobs { totalCount } }"))["jobs"]["totalCount"] == 0
 
 
-@ON_BOTH
 async def test_hostile_and_huge_payloads_stay_text(visitor: Visitor) -> None:
     script, link = "<script>window.hit = 1</script>", "javascript:window.hit=1"
     jobs = await create(visitor.url, {"taskName": script, "payload": {"a": script, "b": link}, "tags": [script[:20]]})
@@ -298,7 +292,6 @@ async def test_a_running_job_is_followed(visitor: Visitor) -> None:
     await expect(page.get_by_test_id("result")).to_contain_text('"simulated":true')
 
 
-@ON_BOTH
 async def test_behind_a_path_prefix(browser: Browser, database: dict[str, str], tmp_path: Path) -> None:
     """Every page, the API and the socket, through a proxy that takes the prefix away."""
     settings = {

@@ -89,7 +89,6 @@ async def test_axe_finds_nothing(
     assert found == []
 
 
-@ON_BOTH
 async def test_nothing_scrolls_sideways_at_320(browser: Browser, any_server: ServerProcess) -> None:
     await furnish(any_server.url)
     await create(any_server.url, {"taskName": "n" * 255, "payload": {"text": "y" * 5000}, "tags": ["t" * 60]})

@@ -64,7 +64,6 @@ async def result_of(page: Page, *texts: str) -> None:
     await eventually(holds, timeout_seconds=15.0, message=f"the answer does not hold {texts}")
 
 
-@ON_BOTH
 async def test_the_example(browser: Browser, any_server: ServerProcess, screenshots: Path) -> None:
     context = await browser.new_context(viewport={"width": 1360, "height": 820})
     visit = Visit(context, any_server.url)
