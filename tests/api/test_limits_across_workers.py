@@ -48,7 +48,7 @@ async def test_two_workers(launch: Launch, api_of: Any, own_url: str, tmp_path: 
         found = [task for task in (await api.data(LIMITS))["tasks"] if task["name"] == "guarded"]
         return found[0] if found else None
 
-    await eventually(limits)
+    await eventually(limits, timeout_seconds=20.0)
     assert await limits() == {"name": "guarded", "maxConcurrency": 3, "maxConcurrencyPerKey": 1, "rateLimit": "1000/s"}
     inputs = [
         {
@@ -64,7 +64,7 @@ async def test_two_workers(launch: Launch, api_of: Any, own_url: str, tmp_path: 
     async def is_told() -> bool:
         return "may run at once" in ((await api.job(ids[-1], "waitingFor"))["waitingFor"] or "")
 
-    await eventually(is_told)
+    await eventually(is_told, timeout_seconds=20.0)
     open_up(inside)
     jobs = [await api.job_in(job_id, "COMPLETED", fields="result attempt") for job_id in ids]
     assert {job["attempt"] for job in jobs} == {1}

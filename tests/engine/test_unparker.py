@@ -94,4 +94,4 @@ async def test_what_has_limits_runs_to_its_end_without_a_poll(
     limited = [each for number in range(40) for each in await create(store, "quick", concurrency_key=f"k{number % 3}")]
     bench.gate.set()
     free = await create(store, "waits", 300)
-    await eventually(lambda: ended(store, limited + free))
+    await eventually(lambda: ended(store, limited + free), timeout_seconds=30.0)
