@@ -19,7 +19,7 @@ from small_disk import SmallDisk
 
 from models.connection import DatabaseURL
 
-MEGABYTES = {"sqlite": 64, "mariadb": 256, "mysql": 384}
+MEGABYTES = {"sqlite": 96, "mariadb": 256, "mysql": 384}
 
 
 @dataclass(frozen=True, slots=True)
