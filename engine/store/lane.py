@@ -131,25 +131,35 @@ class Lane:
             self._task = None
 
     def submit(
-        self, handler: Handler, request: Any, *, weight: int = 1, patience_seconds: float | None = 3.0
+        self,
+        handler: Handler,
+        request: Any,
+        *,
+        weight: int = 1,
+        patience_seconds: float | None = 3.0,
+        goes_first: bool = False,
     ) -> asyncio.Future[Any]:
         """Queue one operation. The future's result is the handler's for this request.
 
         Args:
             weight: how many rows it writes, about.
             patience_seconds: how long an unreachable database is waited for; None for ever.
+            goes_first: it waits for rows that others may hold, so it does before its transaction holds any.
         """
         future: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         deadline = None if patience_seconds is None else self._clock.monotonic() + patience_seconds
-        self.put(Operation(handler, request, weight, deadline, future))
+        self.put(Operation(handler, request, weight, deadline, future), goes_first=goes_first)
         return future
 
-    def put(self, operation: Operation) -> None:
+    def put(self, operation: Operation, *, goes_first: bool = False) -> None:
         """``submit``, for callers that bring their own place for the answer."""
         if self._closing or self._task is None:
             operation.answer.set_exception(Unavailable("The server is stopping; nothing was changed."))
             return
-        self._waiting.append(operation)
+        if goes_first:
+            self._waiting.appendleft(operation)
+        else:
+            self._waiting.append(operation)
         self._arrived.set()
 
     async def _run(self) -> None:

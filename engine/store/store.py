@@ -257,7 +257,9 @@ class Store:
         return accepted
 
     async def heartbeat(self, beat: Heartbeat) -> Pulse:
-        pulse: Pulse = await self._workers_lane.submit(self._workers.heartbeat, beat, patience_seconds=1.0)
+        pulse: Pulse = await self._workers_lane.submit(
+            self._workers.heartbeat, beat, patience_seconds=1.0, goes_first=True
+        )
         return pulse
 
     async def report_progress(self, progress: Progress) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -15,6 +15,7 @@ from makers import claim, create, fetch_job, new_job, rows_of
 from engine.errors import Unavailable
 from engine.records import Finish
 from engine.states import Trigger
+from engine.store.claims import Heartbeat
 from engine.store.database import Transaction
 from engine.store.listing import JobFilter
 from engine.store.store import Store
@@ -219,3 +220,23 @@ async def test_clients_that_come_back_together_go_together(store: Store, transac
 
     await asyncio.gather(*(client(number) for number in range(32)))
     assert transactions.count <= 15
+
+
+async def test_a_heartbeat_waits_for_rows_before_its_transaction_holds_any(store: Store) -> None:
+    """Else it would be the half of a deadlock with whoever has locked a job of this worker and wants another."""
+    worker_id = await store.register_worker("host", 1, 10)
+    jobs = [each.job.id for each in await store.create_jobs([new_job(run=True) for _ in range(3)])]
+    claimed = await claim(store, 3)
+    handlers: list[str] = []
+    for name in ("finish", "heartbeat"):
+        handler = getattr(store._workers, name)
+
+        async def noted(unit: Any, requests: Sequence[Any], *, name: str = name, handler: Any = handler) -> Any:
+            handlers.append(name)
+            return await handler(unit, requests)
+
+        setattr(store._workers, name, noted)
+    beat = Heartbeat(worker_id, 3, tuple((job.id, job.claim_token) for job in claimed), 30.0)
+    finished, pulse = await asyncio.gather(store.finish(Finish.completed(claimed[0], None)), store.heartbeat(beat))
+    assert (finished, pulse.held) == (True, frozenset(jobs))
+    assert handlers == ["heartbeat", "finish"]
