@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import sqlite3
 import statistics
 import sys
 import tempfile
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -23,6 +25,7 @@ from benchmarks.drain import asking, drained
 from benchmarks.harness import connect, empty, machine, server_name, serving
 
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
+CHANGES = "SELECT concurrency_key, from_status, to_status FROM job_event JOIN jobs ON jobs.id=job_id ORDER BY seq"
 CHUNK = 1000
 
 
@@ -38,19 +41,20 @@ async def queue(database: str, jobs: int, keys: int) -> None:
 
 async def most_at_once(database: str) -> int:
     """The most jobs of one key that ran at one moment, by the order of the log."""
-    connection = await connect(database)
+    if database.startswith("sqlite"):
+        with closing(sqlite3.connect(database.removeprefix("sqlite://"))) as file:
+            changes = file.execute(CHANGES).fetchall()
+    else:
+        connection = await connect(database)
+        async with connection.cursor() as cursor:
+            await cursor.execute(CHANGES)
+            changes = await cursor.fetchall()
+        connection.close()
     running: Counter[str] = Counter()
     most = 0
-    try:
-        async with connection.cursor() as cursor:
-            await cursor.execute(
-                "SELECT concurrency_key, from_status, to_status FROM job_event JOIN jobs ON jobs.id=job_id ORDER BY seq"
-            )
-            for key, from_, to in await cursor.fetchall():
-                running[key] += (to == "RUNNING") - (from_ == "RUNNING")
-                most = max(most, running[key])
-    finally:
-        connection.close()
+    for key, from_, to in changes:
+        running[key] += (to == "RUNNING") - (from_ == "RUNNING")
+        most = max(most, running[key])
     return most
 
 
@@ -68,7 +72,7 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
                 async with asking(database) as ask:
                     seconds = await drained(database, ask, place, 100, 1, DRAIN_PER_KEY=limit)
                 rates[limited].append(options.jobs / seconds)
-                if limited and url != "sqlite":
+                if limited:
                     most = max(most, await most_at_once(database))
     free, bound = statistics.median(rates[False]), statistics.median(rates[True])
     print(

@@ -143,7 +143,8 @@ class LimitWrites:
         self._by_parked = f"jobs{database.by_index('jobs_parked')}"
         self._limits = f"task_limit{database.by_index('PRIMARY')}"
         self._any_waiting = any_waiting(database)
-        self._waiting = f"{database.distinct('jobs', 'parked_task', 'jobs_parked', WAITS, COMES)} LIMIT {BRANCHES}"
+        self._database = database
+        self._looked_at = WAITS
 
     async def _rules(self, unit: Unit, names: Collection[str]) -> dict[str, Rules]:
         """What is special about those of these tasks that are paused or have limits, by their names."""
@@ -355,8 +356,14 @@ class LimitWrites:
         return await self._put_back(unit, room)
 
     async def waiting(self, unit: Unit) -> list[int]:
-        """The limits that jobs wait for, at most ``BRANCHES``: of more, others come when these have been seen to."""
-        rows = await unit.transaction.fetch(self._waiting)
+        """The limits that jobs wait for, ``BRANCHES`` at most: of more, those that follow come the next time."""
+        after, self._looked_at = self._looked_at, WAITS
+        waits = self._database.distinct("jobs", "parked_task", "jobs_parked", after, COMES)
+        rows = await unit.transaction.fetch(f"{waits} LIMIT {BRANCHES}")
+        if not rows and after != WAITS:
+            return await self.waiting(unit)
+        if len(rows) == BRANCHES:
+            self._looked_at = rows[-1][0]
         return [int(row[0][1:]) for row in rows]
 
     async def tidy(self, unit: Unit, requests: Sequence[int]) -> list[int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
+import functools
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -41,7 +42,6 @@ class SameReads(Generic[Found]):
     def __init__(self) -> None:
         self._waiting: dict[Hashable, _Read[Found]] = {}
         self._running: set[_Read[Found]] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, key: Hashable, make: Callable[[], Awaitable[Found]]) -> Found:
         """What ``make`` returns; those of one ``key`` are alike. Raises whatever it does."""
@@ -67,8 +67,11 @@ class SameReads(Generic[Found]):
             self._running.add(read)
             # In a context of its own: it serves many, and the first of them may be in a span or a transaction.
             read.task = asyncio.get_running_loop().create_task(self._run(read), context=contextvars.Context())
-            self._tasks.add(read.task)
-            read.task.add_done_callback(self._tasks.discard)
+            # By a callback: a task that is cancelled before its first step runs none of its own code.
+            read.task.add_done_callback(functools.partial(self._ended, read))
+
+    def _ended(self, read: _Read[Found], _task: asyncio.Task[None]) -> None:
+        self._give_place(read)
 
     def _give_place(self, read: _Read[Found]) -> None:
         self._running.discard(read)
@@ -92,4 +95,3 @@ class SameReads(Generic[Found]):
                     answer.set_result(found)
         finally:
             patience.cancel()
-            self._give_place(read)

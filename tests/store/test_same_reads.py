@@ -125,6 +125,18 @@ async def test_what_nobody_waits_for_is_cancelled_or_never_begun(source: Source)
     assert "never" not in source.begun
 
 
+async def test_callers_that_leave_before_a_read_has_begun_take_no_place(source: Source) -> None:
+    for number in range(AT_ONCE + 1):
+        asked = source.ask(f"left {number}")
+        await asyncio.sleep(0)  # it has asked, and the read's task has not had its first turn
+        asked.cancel()
+        await asyncio.gather(asked, return_exceptions=True)
+    last = source.ask("last")
+    await eventually(lambda: "last" in source.begun)
+    source.let_go()
+    assert await last == ("last", 0)
+
+
 async def test_a_page_has_what_was_created_before(store: Store) -> None:
     async def create_and_list() -> bool:
         created = await create(store)

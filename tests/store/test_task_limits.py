@@ -14,6 +14,7 @@ from makers import ERROR, assert_history_is_sound, claim, fetch_job, new_job
 
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.states import Trigger
+from engine.store.claims import Heartbeat
 from engine.store.limits import WHOLE_TASK
 from engine.store.parking import PARK_CHUNK
 from engine.store.store import Store
@@ -176,6 +177,23 @@ async def test_a_limit_that_comes_while_jobs_run(store: Store) -> None:
     assert len(await claim(store, 3)) == 3
     await declare(store, max_concurrency=2)
     assert len(await take(store)) == 2
+
+
+async def test_every_limit_has_its_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many limits before it have no room."""
+    monkeypatch.setattr("engine.store.limits.BRANCHES", 2)
+    await declare(store, max_concurrency_per_key=1)
+    keys = [f"key {number}" for number in range(7)]
+    jobs = {key: await queue(store, 2, key, max_attempts=1) for key in keys}
+    lost = await claim(store, 20, lease_seconds=0.001)
+    held = [job for job in lost if job.id != jobs["key 5"][0]]
+    await store.heartbeat(Heartbeat(1, len(held), tuple((job.id, job.claim_token) for job in held), 30.0))
+    assert await take(store) == []
+    await asyncio.sleep(0.01)
+    assert [each.to for each in await store.rescue()] == [JobStatus.FAILED]  # its end puts nobody back
+    found = [await store.refill() for _ in range(5)]
+    assert sum(found) == 1
+    assert ids(await take(store)) == [jobs["key 5"][1]]
 
 
 async def test_a_paused_task_with_limits(store: Store) -> None:
