@@ -25,6 +25,7 @@ from engine.registry import (
     DEFAULT_TIMEOUT_SECONDS,
     MAX_ATTEMPTS,
     MAX_TIMEOUT_SECONDS,
+    UNPRINTABLE,
     TaskRegistry,
     check_task_name,
 )
@@ -242,7 +243,7 @@ def _digest(job: NewJob) -> str:
 def _checked_key(key: str | None, name: str) -> str | None:
     if key is None:
         return None
-    if not 1 <= len(key) <= MAX_KEY_LENGTH or _has_unprintable(key):
+    if not 1 <= len(key) <= MAX_KEY_LENGTH or UNPRINTABLE(key):
         raise InvalidInput(
             f"{name}: it must be 1 to {MAX_KEY_LENGTH} characters, without control characters; "
             f"this one has {len(key)}.",
@@ -256,7 +257,7 @@ def _checked_tags(tags: Sequence[str]) -> list[str]:
     if len(unique) > MAX_TAGS:
         raise InvalidInput(f"tags: {len(unique)} tags; at most {MAX_TAGS} fit a job.", field="tags")
     for tag in unique:
-        if not 1 <= len(tag) <= MAX_TAG_LENGTH or _has_unprintable(tag):
+        if not 1 <= len(tag) <= MAX_TAG_LENGTH or UNPRINTABLE(tag):
             raise InvalidInput(
                 f"tags: {tag[:40].encode(errors='replace').decode()!r} must be 1 to {MAX_TAG_LENGTH} characters, "
                 "without control characters.",
@@ -268,14 +269,10 @@ def _checked_tags(tags: Sequence[str]) -> list[str]:
 def _checked_url(url: str | None) -> str | None:
     if url is None:
         return None
-    if len(url) > MAX_URL_LENGTH or _has_unprintable(url):
+    if len(url) > MAX_URL_LENGTH or UNPRINTABLE(url):
         raise InvalidInput(f"webhookUrl: at most {MAX_URL_LENGTH} printable characters fit.", field="webhookUrl")
     try:
         check_url(url)
     except HttpError as error:
         raise InvalidInput(f"webhookUrl: {error}", field="webhookUrl") from None
     return url
-
-
-def _has_unprintable(text: str) -> bool:
-    return any(character < " " or "\ud800" <= character <= "\udfff" for character in text)

@@ -7,6 +7,7 @@ A payload's keys are the function's keyword arguments, checked against its annot
 from __future__ import annotations
 
 import inspect
+import re
 import threading
 import warnings
 from collections.abc import Awaitable, Callable, Generator, Iterable, Sequence
@@ -27,6 +28,8 @@ DEFAULT_TIMEOUT_SECONDS = 300.0
 MAX_TIMEOUT_SECONDS = 7 * 86_400.0
 MAX_ATTEMPTS = 100
 MAX_NAME_LENGTH = 255
+UNPRINTABLE = re.compile("[\x00-\x1f\ud800-\udfff]").search
+"""Finds a control character, or half of a surrogate pair."""
 LOG_LEVELS = ("debug", "info", "warning", "error", "critical")
 
 
@@ -330,7 +333,7 @@ def check_task_name(name: str, error: type[Exception] = InvalidInput) -> None:
         problem = "it is empty"
     elif len(name) > MAX_NAME_LENGTH:
         problem = f"it has {len(name)} characters; at most {MAX_NAME_LENGTH} fit"
-    elif any(character < " " or "\ud800" <= character <= "\udfff" for character in name):
+    elif UNPRINTABLE(name):
         problem = "it has a control character or half of a surrogate pair"
     if problem is None:
         return

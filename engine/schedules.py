@@ -14,6 +14,7 @@ from engine.cron import cron_rule
 from engine.errors import InvalidInput, NotFound
 from engine.jobs import JobInput, Jobs
 from engine.records import FiringRecord, JobRecord, NewSchedule, ScheduleRecord
+from engine.registry import UNPRINTABLE
 from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store
 from models.enums import JobPriority, MisfirePolicy, OverlapPolicy
@@ -165,5 +166,5 @@ def _check_name(name: str) -> None:
         raise InvalidInput(
             f"name: it must be 1 to {MAX_NAME_LENGTH} characters; this one has {len(name)}.", field="name"
         )
-    if any(character < " " or "\ud800" <= character <= "\udfff" for character in name):
+    if UNPRINTABLE(name):
         raise InvalidInput("name: leave out control characters and halves of surrogate pairs.", field="name")

@@ -11,10 +11,18 @@ from graphql.utilities import value_from_ast_untyped
 from strawberry.scalars import JSON
 from strawberry.schema.config import StrawberryConfig
 
+_last: tuple[datetime | None, str] = (None, "")
+"""The time that was written last, and its text."""
+
 
 def serialize_datetime(value: datetime) -> str:
     """RFC 3339 in UTC with milliseconds."""
-    return value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    global _last
+    moment, text = _last
+    if moment is not value:  # what was changed together has one time: an object that many share
+        text = value.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        _last = value, text
+    return text
 
 
 def serialize_stored_datetime(text: str) -> str:

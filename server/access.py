@@ -29,6 +29,8 @@ from server.keys import ANYONE, ApiKey, Keys
 from server.transport.documents import Asked, Document
 from server.transport.requests import BadRequest
 
+ADMITTED = "signalbox.key"
+"""Where the scope of a request or socket has the key that it was admitted with."""
 HOW = "send the header `Authorization: Bearer KEY` (on a websocket also in the payload of connection_init)"
 
 
@@ -70,9 +72,9 @@ class Admission:
 
     def _admit(self, connection: HTTPConnection, authorization: object) -> ApiKey:
         """A caller stays who it was when it was first admitted, as long as its key is valid and has the same role."""
-        admitted: ApiKey | None = getattr(connection.state, "key", None)
+        admitted: ApiKey | None = connection.scope.get(ADMITTED)
         if admitted is None:
-            admitted = connection.state.key = self._find(authorization)
+            admitted = connection.scope[ADMITTED] = self._find(authorization)
         elif admitted not in self._keys:
             raise Unauthenticated("This API key was revoked, or its role has changed; connect again.")
         return admitted

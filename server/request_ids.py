@@ -49,8 +49,11 @@ class RequestIds:
                 message["headers"] = [*others, header]
             await send(message)
 
-        with structlog.contextvars.bound_contextvars(**{_NAME: request_id}):
+        tokens = structlog.contextvars.bind_contextvars(**{_NAME: request_id})
+        try:
             await self._app(scope, receive, send_with_id)
+        finally:
+            structlog.contextvars.reset_contextvars(**tokens)
 
 
 def _given(scope: Scope) -> str | None:

@@ -80,6 +80,18 @@ LITERALS: dict[type, Callable[[Any], str]] = {
 """Values of rows that are inserted by the thousand, as SQL: five times as fast as the driver's own."""
 
 
+def _row_texts(rows: Sequence[Sequence[Any]]) -> list[str]:
+    """Each row as SQL. Column by column: in many, all rows of a batch have one value."""
+    columns: list[list[str]] = []
+    for values in zip(*rows, strict=True):
+        first = values[0]
+        if values.count(first) == len(rows):
+            columns.append([LITERALS[type(first)](first)] * len(rows))
+        else:
+            columns.append([LITERALS[type(value)](value) for value in values])
+    return [f"({','.join(row)})" for row in zip(*columns, strict=True)]
+
+
 REQUIRED = {
     model._meta.db_table: frozenset(name for name, field in model._meta.fields_map.items() if not field.null)
     for model in (Job, JobEvent)
@@ -153,8 +165,7 @@ class MySQLTransaction(Transaction):
         ids: list[int] = []
         values: list[str] = []
         size = 0
-        for index, row in enumerate(rows):
-            text = "(" + ",".join([LITERALS[type(value)](value) for value in row]) + ")"
+        for index, text in enumerate(_row_texts(rows)):
             values.append(text)
             size += len(text)
             if size > STATEMENT_CHARACTERS or len(values) == INSERT_ROWS or index == len(rows) - 1:

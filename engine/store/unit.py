@@ -130,7 +130,7 @@ class Unit:
                 ],
             )
         if self._events:
-            seqs = await self.transaction.insert("job_event", *_without_empty(self._events))
+            seqs = await self.transaction.insert("job_event", *without_empty(EVENT_COLUMNS, self._events))
             self._seqs = seqs
             self.first_seq, self.last_seq = seqs[0], seqs[-1]
 
@@ -169,14 +169,17 @@ class Unit:
         return (job_id, at, target)
 
 
-def _without_empty(events: Sequence[tuple[Any, ...]]) -> tuple[Sequence[str], Sequence[tuple[Any, ...]]]:
-    """Columns and rows for these events. Of thousands, a server spends as long on NULLs as on values, so columns that
-    are NULL in all of them are left out: most claims and completions have neither an error nor a time to run at."""
-    needed = [index for index in range(len(EVENT_COLUMNS)) if any(event[index] is not None for event in events)]
-    if len(needed) == len(EVENT_COLUMNS):
-        return EVENT_COLUMNS, events
+def without_empty(
+    columns: Sequence[str], rows: Sequence[tuple[Any, ...]]
+) -> tuple[Sequence[str], Sequence[tuple[Any, ...]]]:
+    """Columns and rows to insert, of which more than one are never NULL. Of thousands, a server spends as long on NULLs
+    as on values, so columns that are NULL in all rows are left out: most claims and completions have neither an error
+    nor a time to run at, most jobs neither keys nor tags."""
+    needed = [index for index, values in enumerate(zip(*rows, strict=True)) if values.count(None) < len(rows)]
+    if len(needed) == len(columns):
+        return columns, rows
     pick = operator.itemgetter(*needed)
-    return pick(EVENT_COLUMNS), [pick(event) for event in events]
+    return pick(columns), [pick(row) for row in rows]
 
 
 def id_list(ids: Iterable[int]) -> str:

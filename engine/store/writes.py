@@ -21,7 +21,7 @@ from engine.states import Trigger
 from engine.store.database import Database, to_text
 from engine.store.rows import JOB_COLUMNS, STATUSES, at_rest, job_from_row, stored_list
 from engine.store.throughput import keep_uncounted
-from engine.store.unit import Unit, id_list
+from engine.store.unit import Unit, id_list, without_empty
 from models.enums import JobStatus
 
 LOG_CHUNK = 5000
@@ -162,7 +162,7 @@ class OperatorWrites:
                 )
             )
             records.append(_new_record(job, status, run_at, unit))
-        ids = await unit.transaction.insert("jobs", NEW_JOB_COLUMNS, rows)
+        ids = await unit.transaction.insert("jobs", *without_empty(NEW_JOB_COLUMNS, rows))
         tag_rows: list[tuple[object, ...]] = []
         for record, job_id, row in zip(records, ids, rows, strict=True):
             record.id = job_id

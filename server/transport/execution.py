@@ -233,14 +233,16 @@ class Executor:
 
     async def _in_time(self, outcome: Awaitable[Found], asked: Asked) -> Found:
         """Cancelling stops the waiting alone: what was given to the store to write is written whole or not at all."""
-        is_query = asked.operation is not None and asked.operation.operation is OperationType.QUERY
+        limit = None
         try:
-            async with asyncio.timeout(self._timeout_seconds if is_query else None) as limit:
+            if asked.operation is None or asked.operation.operation is not OperationType.QUERY:
+                return await outcome
+            async with asyncio.timeout(self._timeout_seconds) as limit:
                 return await outcome
         except (TimeoutError, asyncio.CancelledError) as error:
             if isinstance(asked.context, Cancellable):
                 asked.context.cancel()
-            if isinstance(error, TimeoutError) and limit.expired():
+            if isinstance(error, TimeoutError) and limit is not None and limit.expired():
                 raise TimedOut from None
             raise
 

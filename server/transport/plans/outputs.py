@@ -6,6 +6,7 @@ another resolver makes the operation ``Unplannable``, but at the root.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
@@ -120,6 +121,10 @@ class Outputs:
         if shown is not None:
             return lambda record, context: write(shown(record, context), context)
         attribute = _attribute(field)
+        is_required = isinstance(field.type, GraphQLNonNull)
+        named = field.type.of_type if is_required else field.type
+        if is_leaf_type(named):
+            return _leaf_attribute(attribute, named, is_required=is_required)
         return lambda record, context: write(getattr(record, attribute), context)
 
     def _rows(self, nodes: Sequence[FieldNode], kind: GraphQLObjectType) -> StoredWriter | None:
@@ -172,12 +177,36 @@ def _nullable(write: Write) -> Write:
 
 
 def _leaf(kind: GraphQLLeafType) -> Write:
+    written = _written(kind)
+    return lambda value, _context: written(value)
+
+
+def _leaf_attribute(attribute: str, kind: GraphQLLeafType, *, is_required: bool) -> Write:
+    """A leaf that is an attribute, in one step: nearly all that is selected is."""
+    get = operator.attrgetter(attribute)
     plain = _PLAIN.get(kind.name)
+    written = _written(kind)
+
+    def write(record: Any, _context: Any) -> Any:
+        value = get(record)
+        if type(value) is plain:
+            return value
+        if value is not None:
+            return written(value)
+        if is_required:
+            raise Unusual
+        return None
+
+    return write
+
+
+def _written(kind: GraphQLLeafType) -> Callable[[Any], Any]:
+    """What writes a value of ``kind`` that is not None."""
     serialize = kind.coerce_output_value
     if isinstance(kind, GraphQLEnumType):
         names: dict[Any, Any] = {}
 
-        def name(value: Any, _context: Any) -> Any:
+        def name(value: Any) -> Any:
             try:
                 return names[value]
             except KeyError:
@@ -185,8 +214,7 @@ def _leaf(kind: GraphQLLeafType) -> Write:
                 return made
 
         return name
-
-    def write(value: Any, _context: Any) -> Any:
-        return value if type(value) is plain else serialize(value)
-
-    return write
+    if kind.name == "ID":
+        return lambda value: str(value) if type(value) is int else serialize(value)
+    plain = _PLAIN.get(kind.name)
+    return serialize if plain is None else lambda value: value if type(value) is plain else serialize(value)

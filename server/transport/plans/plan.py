@@ -32,6 +32,7 @@ from models.enums import Role
 from models.shapes import Shape
 from schema.stored import StoredType
 from server.transport.documents import Asked, Document
+from server.transport.limits import TimedOut
 from server.transport.plans.inputs import DEFINITION, Given, Inputs, Unplannable, Unusual
 from server.transport.plans.outputs import Outputs, Write
 from server.transport.plans.selections import Selections
@@ -289,11 +290,11 @@ async def _resolved(
     root: _Root, info: PlanInfo, arguments: dict[str, Any], asked: Asked, wait: Wait
 ) -> tuple[Any, Exception | None]:
     """What the resolver returned, or raised. That the time is over is no error of the resolver's."""
-    if root.is_async:
-        outcome: tuple[Any, Exception | None] = await wait(_caught(root, info, arguments), asked)
-        return outcome
     try:
-        return root.call(info, arguments), None
+        value = root.call(info, arguments)
+        return (await wait(value, asked) if root.is_async else value), None
+    except TimedOut:
+        raise
     except Exception as error:  # noqa: BLE001 (located and worded like the executor's)
         return None, error
 
