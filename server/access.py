@@ -63,7 +63,7 @@ class Admission:
 
     def request(self, request: HTTPConnection) -> ApiKey:
         """The caller of an HTTP request."""
-        return self._admit(request, request.headers.get("authorization"))
+        return self._admit(request, None if self._keys.is_open else request.headers.get("authorization"))
 
     def socket(self, websocket: WebSocket, payload: Mapping[str, Any]) -> ApiKey:
         """The caller on a socket; the payload of ``connection_init`` goes before the header of the upgrade request."""

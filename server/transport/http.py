@@ -91,7 +91,7 @@ class GraphQLHTTP:
         media_type = JSON
         wish: str = "never"
         try:
-            accept = tuple(request.headers.getlist("accept"))
+            accept = tuple([value.decode("latin-1") for name, value in request.scope["headers"] if name == b"accept"])
             wish, media_type = wishes(accept, is_head=request.method == "HEAD")
             context = self._context_for(request)  # first: who may not come in need not be listened to
             asked = await read_request(request, self._max_body_bytes)

@@ -104,7 +104,7 @@ async def read_request(request: Request, max_body_bytes: int) -> GraphQLRequest:
         raise BadRequest(
             405, "METHOD_NOT_ALLOWED", "GraphQL is served by GET and POST.", headers={"Allow": "GET, POST"}
         )
-    _check_content_type(request.headers.get("content-type", ""))
+    _check_content_type(next((value for name, value in request.scope["headers"] if name == b"content-type"), b""))
     return GraphQLRequest.from_json(parse_json(await _read_body(request, max_body_bytes)))
 
 
@@ -199,14 +199,14 @@ def _media_ranges(accept: Iterable[str]) -> Iterator[tuple[str, float]]:
             yield name, float(weight)
 
 
-def _check_content_type(content_type: str) -> None:
+def _check_content_type(content_type: bytes) -> None:
     if not _is_json(content_type):
         raise BadRequest(415, "UNSUPPORTED_MEDIA_TYPE", f"POST takes {JSON} in UTF-8.")
 
 
 @lru_cache(REMEMBERED)
-def _is_json(content_type: str) -> bool:
-    media_type, *parameters = (piece.strip().lower() for piece in content_type.split(";"))
+def _is_json(content_type: bytes) -> bool:
+    media_type, *parameters = (piece.strip().lower() for piece in content_type.decode("latin-1").split(";"))
     charsets = [value.strip('" ') for key, _, value in (p.partition("=") for p in parameters) if key == "charset"]
     return media_type == JSON and all(charset in ("utf-8", "utf8") for charset in charsets)
 
