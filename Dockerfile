@@ -12,7 +12,7 @@ COPY signalbox signalbox
 COPY tasks tasks
 COPY playground/__init__.py playground/assets.py playground/
 COPY playground/dist playground/dist
-RUN uv sync --locked --no-dev --no-editable --python python3.13
+RUN UV_COMPILE_BYTECODE=1 uv sync --locked --no-dev --no-editable --python python3.13
 
 FROM python:3.13-slim
 RUN useradd --system --uid 10001 --create-home --home-dir /home/signalbox signalbox \

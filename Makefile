@@ -3,6 +3,8 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
+# Who sets this for all processes of a machine would have each of ours compile every module anew: a second each.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test audits resume fuzz schemathesis faults guards hosts check fmt schema settings-docs bench screenshots playground clean
 .DEFAULT_GOAL := run

@@ -61,9 +61,14 @@ class Client:
 
 
 def environment(database_url: str) -> dict[str, str]:
-    """What a process of the product needs to run on a database, and none of this process's settings."""
+    """What a process of the product needs to run on a database, and none of this process's settings. It finds its
+    modules compiled, as an installed one does."""
     return {
-        **{name: value for name, value in os.environ.items() if not name.startswith("SIGNALBOX_")},
+        **{
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith("SIGNALBOX_") and name != "PYTHONDONTWRITEBYTECODE"
+        },
         "PYTHONPATH": str(ROOT),
         "DATABASE_URL": database_url,
         "SIGNALBOX_LOG_FORMAT": "json",
