@@ -79,4 +79,6 @@ class Nginx:
     @property
     def requests(self) -> list[dict[str, Any]]:
         """The requests that have ended, as it logged them."""
-        return [json.loads(line) for line in (self._folder / "access.log").read_text().splitlines()]
+        # without what comes after the last line's end: a line that is being written may be there in part
+        lines = (self._folder / "access.log").read_text().rpartition("\n")[0].splitlines()
+        return [json.loads(line) for line in lines]
