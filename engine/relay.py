@@ -33,7 +33,8 @@ class Relay(Listener):
     def _committed(self, unit: Unit) -> None:
         room = 0 if self._worker is None else self._worker.room
         news = News(
-            queued=max(0, unit.became_queued - room),  # the rest is for our own worker, which was woken
+            # of what became queued the rest is for our own worker, which was woken
+            queued=max(0, unit.became_queued - room) + unit.routed,
             seq=unit.last_seq or 0,
             to_cancel=unit.to_cancel,
             topics=(Topic.TASKS,) if unit.tasks_changed else (),

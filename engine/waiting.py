@@ -28,16 +28,17 @@ class Waiting:
         tasks: dict[str, TaskRecord] = {}
         resumed: set[str] = set()
         limits: dict[int, str] = {}
+        routed: set[int] = set()
         is_anyone_alive = True
         if any(job.status is JobStatus.QUEUED for job in jobs):
             places = {job_id: place for place, job_id in enumerate(await self._reads.queue(FARTHEST))}
             tasks = {task.name: task for task in await self._reads.tasks()}
             resumed = await self._reads.resumed_tasks()
             is_anyone_alive = await self._reads.is_any_worker_alive(ALIVE_SECONDS)
-            limits = await self._reads.limits_waited_for(
-                [job.id for job in jobs if job.status is JobStatus.QUEUED and job.id not in places]
-            )
-        return [self._sentence(job, places, tasks, resumed, limits, is_anyone_alive) for job in jobs]
+            parked = [job.id for job in jobs if job.status is JobStatus.QUEUED and job.id not in places]
+            limits = await self._reads.limits_waited_for(parked)
+            routed = await self._reads.routed(parked)
+        return [self._sentence(job, places, tasks, resumed, limits, routed, is_anyone_alive) for job in jobs]
 
     def _sentence(
         self,
@@ -46,6 +47,7 @@ class Waiting:
         tasks: dict[str, TaskRecord],
         resumed: set[str],
         limits: dict[int, str],
+        routed: set[int],
         is_anyone_alive: bool,
     ) -> str | None:
         if job.status is JobStatus.PENDING:
@@ -59,6 +61,8 @@ class Waiting:
             return f"The task {job.task_name!r} is paused."
         if not is_anyone_alive:
             return "No worker is alive to run it."
+        if job.id in routed:
+            return f"It waits for a worker that takes the task {job.task_name!r}."
         if task is None and self._unknown_task == "reject":
             return f"No worker knows the task {job.task_name!r}."
         if task is not None and job.id in limits:

@@ -38,10 +38,10 @@ from engine.registry import TaskRegistry
 from engine.runs import Run
 from engine.service import Service
 from engine.store.claims import ClaimRequest
+from engine.store.routing import Takes
 from engine.store.store import Store
 from engine.store.unit import Unit
 from engine.threads import DaemonThreads
-from models.enums import JobStatus
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -66,6 +66,8 @@ class Worker(Service):
         grace_seconds: how long running attempts may go on after ``stop``.
         lease_seconds: how long a claim lasts without a heartbeat.
         notifier: tells of jobs that others made; without one it polls.
+        only: the names of the tasks that it takes; without them, all that it knows, and those that no worker has
+            declared.
     """
 
     name = "worker"
@@ -81,10 +83,12 @@ class Worker(Service):
         grace_seconds: float = 30.0,
         lease_seconds: float = LEASE_SECONDS,
         notifier: Notifier | None = None,
+        only: Collection[str] = (),
         clock: Clock | None = None,
     ) -> None:
         super().__init__(clock or store.clock)
         self._notifier = notifier or PollNotifier()
+        self._only = frozenset(only)
         self.slots = slots
         self.grace_seconds = grace_seconds
         self.lease_seconds = lease_seconds
@@ -190,7 +194,7 @@ class Worker(Service):
         return self._running.values()
 
     async def register(self) -> int:
-        """Make this worker and its tasks known."""
+        """Make this worker known, and all tasks that it knows, whichever it takes."""
         await self._store.declare_tasks(
             [
                 TaskRecord(
@@ -209,6 +213,11 @@ class Worker(Service):
         self.id = await self._store.register_worker(self.host, self.pid, self.slots)
         return self.id
 
+    @property
+    def takes(self) -> Takes:
+        """The tasks whose jobs it runs."""
+        return Takes(self._only or frozenset(task.name for task in self._registry), undeclared=not self._only)
+
     # The loop
 
     async def run_once(self) -> float | None:
@@ -216,7 +225,7 @@ class Worker(Service):
         if self.room <= 0 or self._offer is not None:
             return self._notifier.pause(POLL_SECONDS)
         was_told, self._may_be_more = self._may_be_more, False
-        if not was_told and not await self._store.reads.is_any(JobStatus.QUEUED):
+        if not was_told and not await self._store.reads.is_any_claimable(self.takes):
             return self._rest()
         if self._offer is not None:  # it was made while we looked
             return self._notifier.pause(POLL_SECONDS)
@@ -249,7 +258,7 @@ class Worker(Service):
 
     def _request(self, worker_id: int) -> ClaimRequest:
         name = f"{self.host}:{self.pid}/{worker_id}"
-        return ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now)
+        return ClaimRequest(worker_id, name, MAX_CLAIM, self.lease_seconds, wanted=self._wanted_now, takes=self.takes)
 
     def _take(self, jobs: Sequence[ClaimedJob], began: float) -> None:
         """Run what a claim has brought; it was asked for at ``began``."""

@@ -46,6 +46,10 @@ cli.add_typer(tasks)
 Tasks = Annotated[
     list[str] | None, typer.Option("--tasks", metavar="MODULE_OR_PATH", help="Your tasks; may be given several times.")
 ]
+Only = Annotated[
+    list[str] | None,
+    typer.Option("--only", metavar="TASK", help="Run jobs of this task, and of no other; may be given several times."),
+]
 Slots = Annotated[int, typer.Option(min=1, max=10_000, help="How many jobs run at once.")]
 Grace = Annotated[float, typer.Option(min=0, help="Seconds that running jobs get when the process is told to stop.")]
 Lease = Annotated[float, typer.Option(min=1, hidden=True, help="Seconds that a claim lasts without a heartbeat.")]
@@ -80,6 +84,7 @@ def serve(
     grace: Grace = 30.0,
     lease: Lease = LEASE_SECONDS,
     tasks: Tasks = None,
+    only: Only = None,
     migrate: Annotated[bool, typer.Option("--migrate", help="Migrate MySQL too (SQLite always is).")] = False,
     insecure: Annotated[
         bool, typer.Option("--insecure", help="Listen beyond loopback although no keys are set.")
@@ -99,6 +104,7 @@ def serve(
     application = build(
         settings,
         task_sources=tasks or [],
+        only=only or [],
         with_worker=not no_worker,
         slots=slots,
         grace_seconds=grace,
@@ -200,6 +206,7 @@ def worker(
     grace: Grace = 30.0,
     lease: Lease = LEASE_SECONDS,
     tasks: Tasks = None,
+    only: Only = None,
     metrics_port: Annotated[
         int | None, typer.Option(min=0, max=65535, help="Serve /metrics, /healthz and /readyz at this port.")
     ] = None,
@@ -208,7 +215,13 @@ def worker(
     """Run jobs, and serve no clients."""
     settings = _settings()
     application = build(
-        settings, task_sources=tasks or [], slots=slots, grace_seconds=grace, lease_seconds=lease, with_api=False
+        settings,
+        task_sources=tasks or [],
+        only=only or [],
+        slots=slots,
+        grace_seconds=grace,
+        lease_seconds=lease,
+        with_api=False,
     )
     if settings.database.dialect == "sqlite":
         asyncio.run(_migrate(settings))
@@ -247,7 +260,7 @@ async def _work(application: Application, probes_at: tuple[str, int] | None) -> 
             version=VERSION,
             database=application.settings.database.display,
             slots=application.worker.slots if application.worker else 0,
-            tasks=len(application.registry),
+            tasks=len(application.worker.takes.names if application.worker else ()),
             **({"url": f"{probes}/metrics"} if probes else {}),
         )
         await stop.wait()

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -129,6 +130,7 @@ def build(
     settings: Settings,
     *,
     task_sources: list[str],
+    only: Sequence[str] = (),
     with_worker: bool = True,
     slots: int = 10,
     grace_seconds: float = 30.0,
@@ -139,6 +141,7 @@ def build(
 
     Args:
         task_sources: modules and paths with the users' tasks.
+        only: the tasks that the worker takes; all that it knows without any.
         with_worker: whether jobs are run here.
         with_api: whether clients are served here (live events are read then).
 
@@ -156,6 +159,9 @@ def build(
     store = Store(database_for(settings.database), outbox=receivers.outbox)
     builtin = builtin_tasks(client, smtp_url, store.database.now, functools.partial(jobs_created, store.reads))
     registry = TaskRegistry([*builtin, *load_tasks(task_sources)], fallback=fallback)
+    if strange := [name for name in only if name not in registry]:
+        known = ", ".join(sorted(each.name for each in registry))
+        raise ConfigurationError(f"--only {strange[0]}: this process knows no such task; it knows {known}.")
     notifier = notifier_for(settings, store, with_api=with_api, with_worker=with_worker)
     feed = Feed(store, notifier)
     jobs = Jobs(store, registry, unknown_task=settings.unknown_task)
@@ -168,6 +174,7 @@ def build(
             grace_seconds=grace_seconds,
             lease_seconds=lease_seconds,
             notifier=notifier,
+            only=only,
         )
     Relay(store, notifier, worker=worker, feed=feed, jobs=jobs)
     endpoints = Endpoints(store, box, settings.webhook_url)

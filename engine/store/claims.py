@@ -14,7 +14,8 @@ from typing import Any
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
 from engine.store.limits import SPECIAL_TASKS, LimitWrites, Met
-from engine.store.parking import PARK_CHUNK, ParkingWrites
+from engine.store.parking import MAY_BE_CLAIMED, PARK_CHUNK, ParkingWrites
+from engine.store.routing import Routing, Takes, any_routed
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -28,13 +29,15 @@ WORTH_READING_AGAIN = 4
 LEAST_REACH, FARTHEST = 64, 1 << 20
 """So many jobs a claim reads, at least and at most, as far as it wants them."""
 TASK_NAME, KEY = CLAIM_COLUMNS.index("task_name"), CLAIM_COLUMNS.index("concurrency_key")
+SPECIAL_COUNT = len(CLAIM_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class ClaimRequest:
     """Ask for up to ``limit`` jobs on behalf of a worker, for ``lease_seconds``.
 
-    ``wanted``, if given, is asked for a smaller number when the transaction begins.
+    ``wanted``, if given, is asked for a smaller number when the transaction begins; ``takes`` says of which tasks, None
+    of whatever is in the queue.
     """
 
     worker_id: int
@@ -42,6 +45,7 @@ class ClaimRequest:
     limit: int
     lease_seconds: float
     wanted: Callable[[], int] | None = None
+    takes: Takes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +81,8 @@ class WorkerWrites:
     def __init__(self, database: Database) -> None:
         # By any other index the server would sort, and so lock, all that is QUEUED: and it chooses one while a table is
         # young and its statistics are old.
-        self._claim_columns = database.packed(CLAIM_COLUMNS, SPECIAL_TASKS)
+        self._claim_columns = database.packed(CLAIM_COLUMNS, SPECIAL_TASKS, any_routed(database))
+        self._routing = Routing(database, self._claim_columns)
         self._parking = ParkingWrites(database)
         self._limits = LimitWrites(database)
         self._reach = FARTHEST
@@ -94,7 +99,7 @@ class WorkerWrites:
         limit = request.limit if request.wanted is None else min(request.limit, request.wanted())
         if limit <= 0:
             return []
-        jobs, marks = await self._next(unit, limit)
+        jobs, marks = await self._next(unit, limit, request.takes)
         if len(jobs) < limit and not (unit.parked or unit.passed or unit.left or unit.unread):
             unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
@@ -109,7 +114,7 @@ class WorkerWrites:
             f"claim_token={token}, worker_id={request.worker_id}, lease_until='{unit.later(request.lease_seconds)}', "
             f"started_at='{unit.now_text}', updated_at='{unit.now_text}', progress=NULL, "
             f"parked_task={mark} "
-            f"WHERE id IN ({id_list(ids)}) AND status='QUEUED'"
+            f"WHERE id IN ({id_list(ids)}) AND {MAY_BE_CLAIMED}"
         )
         if changed != len(ids):
             held = await transaction.fetch(
@@ -148,6 +153,7 @@ class WorkerWrites:
                 traceparent,
                 _concurrency_key,
                 _special_tasks,
+                _any_routed,
             ) in jobs
         ]
         for job in claimed:
@@ -155,7 +161,7 @@ class WorkerWrites:
         await touch_tags(unit, [job.id for job in claimed if job.has_tags])
         return claimed
 
-    async def _next(self, unit: Unit, limit: int) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
+    async def _next(self, unit: Unit, limit: int, takes: Takes | None) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
         """Lock the next jobs that may be claimed, with the marks of those that have limits (limits.py), and park those
         that are in the way.
 
@@ -174,11 +180,15 @@ class WorkerWrites:
                 f"FROM {self._by_claim} WHERE status='QUEUED' ORDER BY priority, id "
                 f"LIMIT {count + len(passed)}{transaction.skip_locked}",
             )
-            jobs = [unpack(row) for row in rows]
-            if not jobs or int(jobs[0][-1]) == 0:
-                unit.unread |= len(jobs) == count < limit
+            queue = [unpack(row) for row in rows]
+            jobs = queue if takes is None else await self._routing.taken(unit, queue, takes, count)
+            if queue and not jobs:  # all of it was routed
+                count = max(limit, PARK_CHUNK)
+                continue
+            if not jobs or int(jobs[0][SPECIAL_COUNT]) == 0:
+                unit.unread |= len(queue) == count < limit
                 self._reach = FARTHEST
-                return jobs, {}
+                return jobs[:limit], {}
             met = [Met(int(row[0]), row[TASK_NAME], row[KEY] or None) for row in jobs if int(row[0]) not in passed]
             admission = await self._limits.admit(unit, met, limit)
             taken = len(admission.claimable)
@@ -189,7 +199,7 @@ class WorkerWrites:
                 await self._limits.park(unit, admission.parked)
             else:
                 unit.left += admission.refused
-            unit.unread |= not admission.refused and len(jobs) == count < limit
+            unit.unread |= not admission.refused and len(queue) == count < limit
             self._reach = max(LEAST_REACH, 2 * taken) if admission.refused else min(FARTHEST, 2 * self._reach)
             if taken:
                 claimable = set(admission.claimable)

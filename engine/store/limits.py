@@ -17,6 +17,7 @@ claimed, so that no more are put back than there is room for.
 The forms of ``parked_task``, none of which a task can have as its name:
 
 ======================  ==============================================================
+``\\x1c name``           PARKED until a worker comes that takes the task (routing.py)
 ``\\x1d 7.12``           RUNNING under the limit 7 of its task, and 12 of its key (or 0)
 ``\\x1e 12``             PARKED until the limit 12 has room
 ``\\x1f 12``             QUEUED again, for a place under the limit 12
@@ -32,6 +33,7 @@ from datetime import datetime, timedelta
 
 from engine.limits import StartRate
 from engine.store.database import Database, from_text, to_text
+from engine.store.parking import MAY_BE_CLAIMED
 from engine.store.unit import Unit, id_list
 
 WHOLE_TASK = ""
@@ -284,7 +286,7 @@ class LimitWrites:
         if marks:
             unit.parked += await unit.transaction.execute(
                 f"UPDATE {self._by_id} SET status='PARKED', parked_task={unit.transaction.chosen(marks)} "
-                f"WHERE id IN ({id_list(marks)}) AND status='QUEUED'"
+                f"WHERE id IN ({id_list(marks)}) AND {MAY_BE_CLAIMED}"
             )
 
     async def ended(self, unit: Unit, marks: Iterable[str]) -> None:

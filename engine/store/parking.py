@@ -21,6 +21,8 @@ from engine.store.unit import Unit, id_list
 PARK_CHUNK = 500
 """So many jobs at the head of the queue a claim looks at when nothing of what it met may be claimed."""
 UNPARK_CHUNK = 500
+MAY_BE_CLAIMED = "status IN ('QUEUED','PARKED')"
+"""Of jobs that a claim has met and locked: in the queue, or routed to its worker (routing.py)."""
 
 
 def resumed_tasks(database: Database) -> str:
@@ -45,7 +47,7 @@ class ParkingWrites:
         if met:
             unit.parked += await unit.transaction.execute(
                 f"UPDATE {self._by_id} SET status='PARKED', parked_task=task_name "
-                f"WHERE id IN ({id_list(met)}) AND status='QUEUED'"
+                f"WHERE id IN ({id_list(met)}) AND {MAY_BE_CLAIMED}"
             )
 
     async def unpark(self, unit: Unit, requests: Sequence[None]) -> list[int]:

@@ -49,6 +49,7 @@ class Unit:
     Attributes:
         became_queued: how many jobs workers can claim that they could not before.
         parked: how many jobs were taken out of their way.
+        routed: how many of those others may claim.
         passed: how many jobs a claim left where they are, because their limit was just being counted.
         left: how many it left there for which there was no room.
         unread: whether it read the queue less far than its worker had wished.
@@ -63,6 +64,7 @@ class Unit:
         self.became_queued = 0
         self.became_scheduled = 0
         self.parked = 0
+        self.routed = 0
         self.passed = 0
         self.left = 0
         self.unread = False

@@ -113,6 +113,14 @@ def test_settings_that_cannot_be_used(
     assert len(error) < 700
 
 
+@pytest.mark.parametrize("command", ["serve", "worker"])
+def test_a_worker_for_a_task_that_is_not_there(command: str, run: Run) -> None:
+    code, _out, error = run(command, "--tasks", str(SAMPLE_TASKS), "--only", "http.request", "--only", "mial")
+    assert (code, error.count("\n")) == (1, 1)
+    assert error.startswith("signalbox: --only mial: this process knows no such task; it knows ")
+    assert ", http.request, " in error
+
+
 def test_an_unknown_name_in_the_env_file(home: Path, run: Run) -> None:
     (home / ".env").write_text("SIGNALBOX_ROOTPATH=/x\n")
     code, _out, error = run("serve")

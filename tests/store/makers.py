@@ -8,6 +8,7 @@ from typing import Any
 from engine.records import ClaimedJob, ErrorRecord, Finish, JobRecord, NewDelivery, NewJob
 from engine.states import Trigger
 from engine.store.claims import ClaimRequest
+from engine.store.routing import Takes
 from engine.store.store import Store
 from engine.store.unit import Ending, Unit
 from models.enums import JobStatus, WebhookEvent
@@ -27,9 +28,9 @@ async def create(store: Store, task_name: str = "report", **fields: Any) -> JobR
 
 
 async def claim(
-    store: Store, limit: int = 1, *, worker: str = "host-1", lease_seconds: float = 30.0
+    store: Store, limit: int = 1, *, worker: str = "host-1", lease_seconds: float = 30.0, takes: Takes | None = None
 ) -> list[ClaimedJob]:
-    return await store.claim(ClaimRequest(1, worker, limit, lease_seconds))
+    return await store.claim(ClaimRequest(1, worker, limit, lease_seconds, takes=takes))
 
 
 async def job_in(store: Store, status: JobStatus, **fields: Any) -> int:

@@ -40,6 +40,7 @@ from engine.store.listing import (
     encode_cursor,
     sort_key,
 )
+from engine.store.routing import Takes
 from engine.store.rows import JOB_COLUMNS, at_rest
 from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store, database_for
@@ -359,6 +360,11 @@ async def test_what_workers_ask(planner: Planner) -> None:
     pending = [job.id for job in (await store.reads.list_jobs(JobQuery(FILTERS["none"]))).jobs]
     for calls in (
         [claim(store, 10)],
+        [claim(store, 10, takes=Takes(frozenset({"task 3"}), undeclared=False))],
+        [claim(store, 10, takes=Takes(frozenset({"task 1", "task 2"})))],
+        [store.reads.is_any_claimable(Takes(frozenset({"task 3"}), undeclared=False))],
+        [store.reads.is_any_claimable(Takes(frozenset()))],
+        [store.reads.routed(pending)],
         [store.finish(Finish.completed(job, f'"{job.id}"')) for job in first[:6]],
         [store.finish(Finish.completed(job, "1")) for job in first[6:9]],
         [store.finish(Finish.retried(first[9], ERROR, 0.0)), store.finish(Finish.failed(first[10], ERROR))],
