@@ -64,8 +64,9 @@ schemathesis: $(UV)
 SEEDS ?= 1
 JOBS ?= 5000
 PROCESSES ?= 3
+# F13 upgrades from the revision FROM.
 faults: .venv/.synced-dev
-	SIGNALBOX_TEST_FAULT_SEED=$(SEED) SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest --timeout 0 -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
+	SIGNALBOX_TEST_UPGRADE_FROM=$(FROM) SIGNALBOX_TEST_FAULT_SEED=$(SEED) SIGNALBOX_TEST_FAULT_SEEDS=$(SEEDS) SIGNALBOX_TEST_FAULT_JOBS=$(JOBS) $(BIN)/pytest --timeout 0 -m faults -rs -n $(PROCESSES) --dist worksteal tests/faults $(ARGS)
 
 # What of the tests fails without the claim token, the guard on the status, or the event's insert.
 guards: .venv/.synced-dev

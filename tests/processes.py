@@ -59,6 +59,7 @@ class ServerProcess:
         arguments: the command and its options, as ``["serve", "--port", "0"]``.
         settings: the product's settings; none of this process's are inherited.
         namespace: the network that it is in; this process's if none is given.
+        sources: a folder with another version of the product, which it is then, with this one's libraries.
     """
 
     def __init__(
@@ -67,17 +68,19 @@ class ServerProcess:
         arguments: Sequence[str],
         settings: Mapping[str, str] | None = None,
         namespace: str | None = None,
+        sources: Path | None = None,
     ) -> None:
         self.folder = folder
         self.arguments = list(arguments)
         self.settings = dict(settings or {})
         self.lines: list[str] = []
         self.namespace = namespace
+        self.sources = sources
         self.was_killed = False
         self._arrived = threading.Condition()
         self._ended = False
         self._spawned_at = 0
-        self._process: Child | None = None
+        self._process: Child | subprocess.Popen[str] | None = None
         self._reader: threading.Thread | None = None
         self.ready: dict[str, Any] = {}
 
@@ -97,14 +100,29 @@ class ServerProcess:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._spawned_at = len(self.lines)
         self.was_killed = False
-        self._process = the_nursery().fork(self.folder, self.arguments, environment(self.settings), self.namespace)
+        self._process = self._of_another_version() if self.sources is not None else self._forked()
         self._ended = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         return self
 
+    def _forked(self) -> Child:
+        return the_nursery().fork(self.folder, self.arguments, environment(self.settings), self.namespace)
+
+    def _of_another_version(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "server.cli", *self.arguments],
+            cwd=self.folder,
+            env={**environment(self.settings), "PYTHONPATH": str(self.sources)},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
     def _read(self) -> None:
         assert self._process is not None
+        assert self._process.stdout is not None
         for line in self._process.stdout:
             with self._arrived:
                 self.lines.append(line.rstrip("\n"))
@@ -169,7 +187,8 @@ class ServerProcess:
         assert self._reader is not None
         code = self._process.wait(timeout_seconds)
         self._reader.join(timeout_seconds)
-        self._process.stdout.close()
+        if self._process.stdout is not None:
+            self._process.stdout.close()
         return code
 
     def stop(self, timeout_seconds: float = STOP_SECONDS) -> int:

@@ -299,6 +299,23 @@ async def pause_tasks(scene: Scene) -> None:
             await change("resumeTask", name)
 
 
+async def upgrade(scene: Scene) -> None:
+    """F13: a rolling upgrade: workers and the server of the version before are replaced one after another, some of them
+    go back to it, and all are of this version in the end."""
+    before = scene.fleet.sources
+    for sources in (None, before, None):
+        scene.fleet.sources = sources
+        numbers = list(range(len(scene.fleet.workers)))
+        scene.chance.shuffle(numbers)
+        for number in numbers if sources is None else numbers[1:]:
+            await scene.pause(scene.chance.uniform(0.1, 0.5))
+            await scene.fleet.roll(number)
+            scene.acts += 1
+        if scene.chance.random() < 0.5 or sources is None:
+            await scene.fleet.roll_server()
+            scene.acts += 1
+
+
 EXTRA_TASKS = {
     "F1 crash at points": Path(__file__).parent / "tasks_crashing.py",
     "F6 skew clocks": Path(__file__).parent / "tasks_skewed.py",
@@ -306,6 +323,8 @@ EXTRA_TASKS = {
 }
 LOCKLESS = frozenset({"F11 end jobs by hand"})
 """On servers that lock no row for SKIP LOCKED, on which limits are not exact (docs/adr/0009)."""
+FROM_BEFORE = frozenset({"F13 upgrade"})
+"""They begin with processes of the version before."""
 PADDING = {"F9 fill disk": 4000}
 """Characters that jobs carry so that tables grow."""
 FAULTS: dict[str, Fault] = {
@@ -321,11 +340,12 @@ FAULTS: dict[str, Fault] = {
     "F10 roll workers": roll_workers,
     "F11 end jobs by hand": end_jobs_by_hand,
     "F12 pause tasks": pause_tasks,
+    "F13 upgrade": upgrade,
 }
 ON_SQLITE = frozenset(
     {
         *("F1 kill workers", "F2 freeze workers", "F9 fill disk", "F10 roll workers", "F11 end jobs by hand"),
-        "F12 pause tasks",
+        *("F12 pause tasks", "F13 upgrade"),
     }
 )
 """It has no server to kill, no connections to cut, no locks of rows, and no clock but the machine's."""

@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import signal
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from processes import ServerProcess
+from processes import ServerProcess, free_port
 
 FAULT_TASKS = Path(__file__).parent / "fault_tasks.py"
 GRACE_SECONDS = 5.0
@@ -49,6 +50,7 @@ class Fleet:
     Args:
         lease_seconds: how long a claim lasts without a heartbeat.
         extra_tasks: one more module for the workers.
+        sources: a folder with another version of the product, which processes are that are started while this is set.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class Fleet:
     worker_count: int = 3
     lease_seconds: float = 3.0
     extra_tasks: Path | None = None
+    sources: Path | None = None
     workers: list[ServerProcess] = field(default_factory=list)
     server: ServerProcess = field(init=False)
     _ended: list[ServerProcess] = field(default_factory=list)
@@ -76,9 +79,8 @@ class Fleet:
             "SIGNALBOX_WEBHOOK_ALLOW": "127.0.0.0/8",
         }
         tasks = ("--tasks", str(FAULT_TASKS))
-        serve = ("serve", "--port", "0", "--no-worker", "--grace", "1", *tasks)
-        self.server = ServerProcess(self.folder / "server", serve, settings)
-        self.server.spawn()
+        serve = ("serve", "--port", str(free_port()), "--no-worker", "--grace", "1", *tasks)
+        self.server = self._serve(serve, settings)
         for number in range(self.worker_count):
             self.workers.append(self._worker(number, settings))
         try:
@@ -88,12 +90,16 @@ class Fleet:
             raise
         return self
 
+    def _serve(self, arguments: Sequence[str], settings: dict[str, str]) -> ServerProcess:
+        return ServerProcess(self.folder / "server", arguments, settings, sources=self.sources).spawn()
+
     def _worker(self, number: int, settings: dict[str, str]) -> ServerProcess:
         tasks = ["--tasks", str(FAULT_TASKS)]
         if self.extra_tasks is not None:
             tasks += ["--tasks", str(self.extra_tasks)]
         options = ("--slots", str(SLOTS), "--grace", str(GRACE_SECONDS), "--lease", str(self.lease_seconds), *tasks)
-        return ServerProcess(self.folder / f"worker-{number}", ("worker", *options), settings).spawn()
+        folder = self.folder / f"worker-{number}"
+        return ServerProcess(folder, ("worker", *options), settings, sources=self.sources).spawn()
 
     async def kill(self, number: int) -> None:
         """``kill -9``, and another one in its place."""
@@ -106,6 +112,14 @@ class Fleet:
         assert code == 0, self.workers[number].log
         self._replace(number)
         await asyncio.to_thread(self.workers[number].await_ready)
+
+    async def roll_server(self) -> None:
+        """Stop the server, and start another at its port."""
+        code = await asyncio.to_thread(self.server.stop)
+        assert code == 0, self.server.log
+        self._ended.append(self.server)
+        self.server = self._serve(self.server.arguments, self.server.settings)
+        await asyncio.to_thread(self.server.await_ready)
 
     def revive(self) -> int:
         """Put another worker in the place of each that has ended; how many had."""

@@ -12,12 +12,13 @@ from typing import Any
 
 import aiohttp
 from checker import Report, check
-from faults import EXTRA_TASKS, FAULTS, LOCKLESS, PADDING, Scene
+from faults import EXTRA_TASKS, FAULTS, FROM_BEFORE, LOCKLESS, PADDING, Scene
 from fleet import Fleet, Vitals
 from grounds import Ground
 from history import fetch, read_traces
 from load import Client, Load
 from proxy import Proxy
+from versions import sources_of_before
 from watch import Watch, connect
 
 from models.connection import DatabaseURL
@@ -65,11 +66,12 @@ async def run(
     loop = asyncio.get_running_loop()
     began = loop.time()
     url = ground.url
+    sources = sources_of_before() if fault in FROM_BEFORE else None
     watch = Watch(url)
     has_ended = asyncio.Event()
     async with (
         proxied(url, fault.startswith("F5")) as (fleet_url, proxy),
-        Fleet(folder, fleet_url, extra_tasks=EXTRA_TASKS.get(fault)) as fleet,
+        Fleet(folder, fleet_url, extra_tasks=EXTRA_TASKS.get(fault), sources=sources) as fleet,
         aiohttp.ClientSession() as session,
     ):
         before = {each.pid: Vitals.of(each.pid) for each in fleet.everyone}
