@@ -14,6 +14,16 @@ from processes import ServerProcess
 pytestmark = pytest.mark.browser
 VIEWER = "viewer-key-0123456789"
 OPERATOR = "operator-key-0123456789"
+LIMITED = """
+from signalbox import task
+
+@task("limited", max_concurrency=3, max_concurrency_per_key=1, rate_limit="60/min")
+def limited() -> None:
+    "It has all limits."
+
+@task("rated", rate_limit="5/s")
+def rated() -> None: ...
+"""
 
 
 async def is_ended(url: str, ids: list[str]) -> bool:
@@ -64,5 +74,21 @@ async def test_whoever_may_only_read_sees_no_button(browser: Browser, tmp_path: 
     await expect(attention).to_contain_text("The task simulate is paused")
     for panel in (tasks, attention):
         await expect(panel.get_by_role("button", name=re.compile("Pause|Resume"))).to_have_count(0)
+    await context.close()
+    server.check_its_end()
+
+
+async def test_limits_are_shown(browser: Browser, tmp_path: Path) -> None:
+    tasks = tmp_path / "limited_tasks.py"
+    tasks.write_text(LIMITED)
+    server = ServerProcess(tmp_path / "server", ["serve", "--port", "0", "--tasks", str(tasks)]).start()
+    context = await browser.new_context()
+    visitor = Visitor(context, server.url)
+    page = await visitor.open("/")
+    shown = page.get_by_role("region", name="Tasks").get_by_role("listitem")
+    await expect(shown.filter(has_text="limited")).to_contain_text("At most 3 at once, 1 of a key, 60/min")
+    await expect(shown.filter(has_text="rated")).to_contain_text("At most 5/s")
+    await expect(shown.filter(has_text="simulate")).not_to_contain_text("At most")
+    assert visitor.complaints == []
     await context.close()
     server.check_its_end()

@@ -67,7 +67,7 @@ export const OVERVIEW = `query DashboardOverview {
   jobStats { total byStatus { status count } completedLastMinute failedLastMinute oldestQueuedSeconds }
   workers { id host pid slots running startedAt heartbeatAt }
   schedules { id name taskName cron timezone paused nextRunAt }
-  tasks { name description paused }
+  tasks { name description paused maxConcurrency maxConcurrencyPerKey rateLimit }
   failures: jobs(status: [FAILED], orderBy: { field: UPDATED_AT, direction: DESC }, first: 6) { nodes { ${ROW} } }
 }`;
 

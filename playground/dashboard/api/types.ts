@@ -66,6 +66,9 @@ export type JobDetail = JobRow &
 
 export type LogLine = Pick<schema.JobLogLine, 'at' | 'attempt' | 'level' | 'message'>;
 
+/** A task as the overview lists it. */
+export type ListedTask = Pick<schema.Task, 'name' | 'description' | 'paused' | 'maxConcurrency' | 'maxConcurrencyPerKey' | 'rateLimit'>;
+
 export type Task = Pick<schema.Task, 'name' | 'description' | 'maxAttempts' | 'timeoutSeconds' | 'paused'> & { payloadSchema: JSONSchema | null };
 
 /** What the form knows of JSON Schema. */

@@ -6,7 +6,7 @@ import { lazy, type ReactNode, Suspense } from 'react';
 import { request } from '../api/client';
 import { live } from '../api/live';
 import { OVERVIEW } from '../api/operations';
-import { type Endpoint, type JobRow, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
+import { type Endpoint, type JobRow, type ListedTask, type Schedule, type Stats, STATUSES, type Worker } from '../api/types';
 import { NothingYet } from '../jobs/NothingYet';
 import { duration, plural, word } from '../lib/format';
 import { useNow } from '../lib/now';
@@ -24,7 +24,7 @@ interface Answer {
   jobStats: Stats;
   workers: Worker[];
   schedules: Schedule[];
-  tasks: (Pausable & { description: string | null })[];
+  tasks: ListedTask[];
   failures: { nodes: JobRow[] };
 }
 
