@@ -126,7 +126,16 @@ async def measure(url: str, sizes: list[int], backlog: int, jobs: int, runs: int
                 await queue(client, backlog)
                 found = await answers(client, has, requests)
             rows[f"and {backlog:,} queued"] = {"drain": await claimed(database), **found}
-    tell(await server_name(url), rows)
+    tell(f"{await server_name(url)}{await cache_size(url)}", rows)
+
+
+async def cache_size(url: str) -> str:
+    """How much of its tables the server keeps in memory, which decides how long a look-up in large ones takes."""
+    if url == "sqlite":
+        return ""
+    async with asking(url) as ask:
+        [size] = await ask("SELECT @@innodb_buffer_pool_size")
+    return f" (innodb_buffer_pool_size {size >> 20} MB)"
 
 
 def tell(name: str, rows: dict[str, dict[str, float]]) -> None:
