@@ -13,6 +13,7 @@ from redis_server import RedisServer
 
 import engine.notifier.contract
 from engine.notifier.contract import Notifier
+from engine.notifier.line import ANSWER_SECONDS, Line
 from engine.notifier.memory import Exchange, MemoryNotifier
 from engine.notifier.poll import PollNotifier
 from engine.notifier.redis import RedisNotifier
@@ -28,12 +29,24 @@ def network(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     if request.param == "memory":
         exchange = Exchange()
         return lambda _store, **_options: MemoryNotifier(exchange)
+    request.getfixturevalue("patient")
     redis: RedisServer = request.getfixturevalue("redis_server")
 
     def redis_notifier(store: Store, **options: Any) -> Notifier:
         return RedisNotifier(redis.url, store.deployment, clock=store.clock, **options)
 
     return redis_notifier
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Redis has 10 s more for each answer."""
+    ask = Line.ask
+
+    async def ask_patiently(line: Line, question: Any, *, answer_seconds: float = ANSWER_SECONDS) -> Any:
+        return await ask(line, question, answer_seconds=answer_seconds + 10.0)
+
+    monkeypatch.setattr(Line, "ask", ask_patiently)
 
 
 @pytest.fixture

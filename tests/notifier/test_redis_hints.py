@@ -27,6 +27,8 @@ from engine.notifier.redis import RedisNotifier
 from engine.service import Service
 
 GONE_SECONDS = 1.0
+BUSY = pytest.mark.usefixtures("patient")
+"""Hints of a Redis that works arrive, however slowly it answers on a busy machine."""
 
 
 class Heard:
@@ -102,6 +104,7 @@ def dropped(kind: str) -> float:
     return REGISTRY.get_sample_value("signalbox_hints_dropped_total", {"kind": kind}) or 0.0
 
 
+@BUSY
 async def test_one_hint_wakes_one(join: Any, redis_server: RedisServer) -> None:
     """As many as there is work for; each is asked again before it is woken again."""
     teller, _ = await join()
@@ -118,6 +121,7 @@ async def test_one_hint_wakes_one(join: Any, redis_server: RedisServer) -> None:
     assert redis_server.ask("LLEN", Keys.of("ours").work) == 0
 
 
+@BUSY
 async def test_a_worker_that_is_busy_by_then_passes_it_on(join: Any, redis_server: RedisServer) -> None:
     (teller, _), (busy, busy_heard), (idle, idle_heard) = [await join() for _ in range(3)]
     busy.await_work()
@@ -130,6 +134,7 @@ async def test_a_worker_that_is_busy_by_then_passes_it_on(join: Any, redis_serve
     assert busy_heard.works == 0
 
 
+@BUSY
 async def test_hints_that_nobody_waits_for_are_few(join: Any, redis_server: RedisServer) -> None:
     keys = Keys.of("ours")
     teller, _ = await join()
@@ -145,6 +150,7 @@ async def test_hints_that_nobody_waits_for_are_few(join: Any, redis_server: Redi
     await eventually(lambda: all(redis_server.ask("TTL", key) > 0 for key in (keys.work, keys.events, keys.wishes)))
 
 
+@BUSY
 async def test_they_are_gathered_while_some_are_under_way(join: Any, redis_server: RedisServer) -> None:
     (teller, _), (_, heard) = await join(), await join()
     for number in range(1, 1001):
@@ -154,6 +160,7 @@ async def test_they_are_gathered_while_some_are_under_way(join: Any, redis_serve
     assert redis_server.ask("XLEN", Keys.of("ours").events) <= 3
 
 
+@BUSY
 async def test_deployments_share_one_redis(join: Any) -> None:
     (teller, _), (_, ours), (others, theirs) = await join("ours"), await join("ours"), await join("theirs")
     others.await_work()
@@ -164,6 +171,7 @@ async def test_deployments_share_one_redis(join: Any) -> None:
     assert (theirs.works, theirs.cancelled, theirs.topics, ours.seq) == (0, set(), set(), 7)
 
 
+@BUSY
 async def test_what_is_not_understood_is_passed_over(join: Any, redis_server: RedisServer) -> None:
     """A newer version's hints, or anybody's."""
     keys = Keys.of("ours")
@@ -236,6 +244,7 @@ async def test_a_port_that_answers_nobody(join: Any) -> None:
         assert all(not each.is_vital for each in notifier.services)
 
 
+@BUSY
 async def test_tls(join: Any, redis_server: RedisServer, tmp_path: Path) -> None:
     certificate, key = make_certificate(tmp_path)
     redis_server.kill()
@@ -265,6 +274,7 @@ def make_certificate(folder: Path) -> tuple[Path, Path]:
     return paths
 
 
+@BUSY
 async def test_a_password(join: Any, redis_server: RedisServer) -> None:
     redis_server.ask("CONFIG", "SET", "requirepass", "open sesame")
     port = redis_server.port
