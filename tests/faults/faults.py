@@ -10,9 +10,11 @@ import asyncio
 import contextlib
 import random
 import signal
+import sqlite3
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import aiohttp
 import pymysql
@@ -26,6 +28,7 @@ from watch import ERRORS, NOW, Watch, connect
 from models.connection import DatabaseURL
 
 LONGER_THAN_A_LOCK_WAIT = 5.5
+LONGER_THAN_A_TRANSACTION_MS = 1500
 BEFORE_LOCKS_ARE_LET_GO = 3.5
 """MariaDB ends a transaction whose session has been silent for 5 s."""
 
@@ -91,7 +94,7 @@ async def freeze_workers(scene: Scene) -> None:
         try:
             seconds = scene.fleet.lease_seconds + scene.chance.uniform(2.5, 3.5)
             await asyncio.sleep(BEFORE_LOCKS_ARE_LET_GO)
-            if scene.ground.database != "sqlite" and await asyncio.to_thread(_are_locks_held, scene):
+            if await asyncio.to_thread(_are_locks_held, scene):
                 scene.watch.excuse()
             await asyncio.sleep(seconds - BEFORE_LOCKS_ARE_LET_GO)
         finally:
@@ -101,10 +104,24 @@ async def freeze_workers(scene: Scene) -> None:
 
 
 def _are_locks_held(scene: Scene) -> bool:
-    """Whether a process was frozen in the middle of a transaction: what it has locked is nobody's to rescue."""
+    """Whether a process was frozen in the middle of a transaction: what it has locked is nobody's to rescue. In SQLite
+    that is all there is, and a rescuer that found it so lets two heartbeats pass before it rescues again."""
     with contextlib.closing(connect(scene.url)) as own:
+        if scene.ground.database == "sqlite":
+            return not _gets_its_turn(own)
         found = fetch(own, "SELECT 1 FROM information_schema.innodb_trx WHERE trx_started < NOW() - INTERVAL 2 SECOND")
     return bool(found)
+
+
+def _gets_its_turn(own: Any) -> bool:
+    """Whether the file can be written to, by somebody who waits for longer than a transaction takes."""
+    own.execute(f"PRAGMA busy_timeout={LONGER_THAN_A_TRANSACTION_MS}")
+    try:
+        own.execute("BEGIN IMMEDIATE")
+    except sqlite3.OperationalError:
+        return False
+    own.execute("ROLLBACK")
+    return True
 
 
 async def crash_database(scene: Scene) -> None:
