@@ -100,7 +100,7 @@ class Unparker(Service):
         store.listen(self._committed)
 
     def _committed(self, unit: Unit) -> None:
-        if unit.resumed or unit.parked:
+        if unit.resumed or unit.parked > unit.routed:  # routed jobs are not put back
             self.wake()
 
     async def run_once(self) -> float | None:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from engine.jobs import UnknownTask
 from engine.records import JobRecord, TaskRecord
 from engine.store.reads import Reads
+from engine.store.routing import is_routed
 from models.enums import JobStatus
 
 ALIVE_SECONDS = 30.0
@@ -36,8 +37,9 @@ class Waiting:
             resumed = await self._reads.resumed_tasks()
             is_anyone_alive = await self._reads.is_any_worker_alive(ALIVE_SECONDS)
             parked = [job.id for job in jobs if job.status is JobStatus.QUEUED and job.id not in places]
-            limits = await self._reads.limits_waited_for(parked)
-            routed = await self._reads.routed(parked)
+            marks = await self._reads.marks(parked)
+            limits = await self._reads.limits_waited_for(marks)
+            routed = {job_id for job_id, mark in marks.items() if is_routed(mark)}
         return [self._sentence(job, places, tasks, resumed, limits, routed, is_anyone_alive) for job in jobs]
 
     def _sentence(

@@ -88,7 +88,6 @@ class Worker(Service):
     ) -> None:
         super().__init__(clock or store.clock)
         self._notifier = notifier or PollNotifier()
-        self._only = frozenset(only)
         self.slots = slots
         self.grace_seconds = grace_seconds
         self.lease_seconds = lease_seconds
@@ -97,6 +96,7 @@ class Worker(Service):
         self.pid = os.getpid()
         self._store = store
         self._registry = registry
+        self.takes = Takes(frozenset(only or (task.name for task in registry)), undeclared=not only)
         self._attempts = Attempts(registry, Said(self), DaemonThreads("task"))
         self._logging: set[asyncio.Future[None]] = set()
         self._unreported: set[Report] = set()
@@ -212,11 +212,6 @@ class Worker(Service):
         )
         self.id = await self._store.register_worker(self.host, self.pid, self.slots)
         return self.id
-
-    @property
-    def takes(self) -> Takes:
-        """The tasks whose jobs it runs."""
-        return Takes(self._only or frozenset(task.name for task in self._registry), undeclared=not self._only)
 
     # The loop
 

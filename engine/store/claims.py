@@ -15,7 +15,7 @@ from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
 from engine.store.limits import SPECIAL_TASKS, LimitWrites, Met
 from engine.store.parking import MAY_BE_CLAIMED, PARK_CHUNK, ParkingWrites
-from engine.store.routing import Routing, Takes, any_routed
+from engine.store.routing import TASK_NAME, Routing, Takes, any_routed
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
 from engine.store.unit import Unit, id_list
 from engine.store.writes import touch_tags, unpack
@@ -28,8 +28,7 @@ WORTH_READING_AGAIN = 4
 """So many times as many jobs as a claim takes it may meet that have to wait, and leave them where they are."""
 LEAST_REACH, FARTHEST = 64, 1 << 20
 """So many jobs a claim reads, at least and at most, as far as it wants them."""
-TASK_NAME, KEY = CLAIM_COLUMNS.index("task_name"), CLAIM_COLUMNS.index("concurrency_key")
-SPECIAL_COUNT = len(CLAIM_COLUMNS)
+KEY, SPECIAL_COUNT = CLAIM_COLUMNS.index("concurrency_key"), len(CLAIM_COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)

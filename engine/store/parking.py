@@ -21,8 +21,11 @@ from engine.store.unit import Unit, id_list
 PARK_CHUNK = 500
 """So many jobs at the head of the queue a claim looks at when nothing of what it met may be claimed."""
 UNPARK_CHUNK = 500
-MAY_BE_CLAIMED = "status IN ('QUEUED','PARKED')"
-"""Of jobs that a claim has met and locked: in the queue, or routed to its worker (routing.py)."""
+ROUTED, ABOVE_ROUTED = "\x1c", "\x1d"
+"""What ``parked_task`` begins with for a job that is routed (routing.py), and what is above all of these."""
+IS_ROUTED = f"parked_task > '{ROUTED}' AND parked_task < '{ABOVE_ROUTED}'"
+MAY_BE_CLAIMED = f"(status='QUEUED' OR status='PARKED' AND {IS_ROUTED})"
+"""Of jobs that a claim has met."""
 
 
 def resumed_tasks(database: Database) -> str:

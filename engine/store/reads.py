@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections import Counter, defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -37,7 +37,7 @@ from engine.store.listing import (
 )
 from engine.store.lookups import Lookups
 from engine.store.parking import resumed_tasks
-from engine.store.routing import Takes, any_routed, is_routed, mark_of
+from engine.store.routing import Takes, any_routed, marks_for
 from engine.store.rows import (
     EVENT_COLUMNS,
     JOB_COLUMNS,
@@ -353,17 +353,13 @@ class Reads:
         return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='{status.value}' LIMIT 1"))
 
     async def is_any_claimable(self, takes: Takes) -> bool:
-        """Whether any job is in the queue, or routed to a worker that takes these tasks; in one statement."""
-        queued = f"SELECT 1 FROM jobs{self._database.by_index('jobs_claim')} WHERE status='QUEUED' LIMIT 1"
-        marks = sorted(mark_of(name) for name in takes.names)
-        if takes.undeclared or not marks:
-            routed, marks = any_routed(self._database), []
-        else:
-            source = f"jobs{self._database.by_index('jobs_parked')}"
-            own = ",".join(["%s"] * len(marks))
-            routed = f"(SELECT 1 FROM {source} WHERE parked_task IN ({own}) LIMIT 1)"
-        rows = await self._database.fetch(f"SELECT ({queued}), {routed}", marks)
-        return any(rows[0])
+        """Whether any job is in the queue, or routed to a worker that takes these tasks; in one statement, where none
+        is routed."""
+        source = f"jobs{self._database.by_index('jobs_claim')}"
+        [(queued, routed)] = await self._database.fetch(
+            f"SELECT (SELECT 1 FROM {source} WHERE status='QUEUED' LIMIT 1), {any_routed(self._database)}"
+        )
+        return bool(queued or (routed and await marks_for(self._database.fetch, self._database, takes)))
 
     async def is_any_delivery_pending(self) -> bool:
         """Whether any webhook is yet to be delivered, due or not."""
@@ -404,24 +400,19 @@ class Reads:
         """Whether any job is parked until a limit has room."""
         return bool(await self._database.fetch(self._waiting_for_a_limit))
 
-    async def routed(self, job_ids: Sequence[int]) -> set[int]:
-        """Those of these jobs that wait for a worker that takes their task."""
-        if not job_ids:
-            return set()
-        rows = await self._database.fetch(
-            f"SELECT id, parked_task FROM jobs WHERE id IN ({id_list(job_ids)}) AND parked_task IS NOT NULL"
-        )
-        return {job_id for job_id, mark in rows if is_routed(mark)}
-
-    async def limits_waited_for(self, job_ids: Sequence[int]) -> dict[int, str]:
-        """The concurrency key, or an empty text for all of the task, of the limit that each job waits for; those that
-        wait for none are left out."""
+    async def marks(self, job_ids: Sequence[int]) -> dict[int, str]:
+        """What those of these jobs bear in ``parked_task`` that bear anything (limits.py)."""
         if not job_ids:
             return {}
         rows = await self._database.fetch(
             f"SELECT id, parked_task FROM jobs WHERE id IN ({id_list(job_ids)}) AND parked_task IS NOT NULL"
         )
-        waits = {job_id: int(mark[1:]) for job_id, mark in rows if is_limited(mark)}
+        return {row[0]: row[1] for row in rows}
+
+    async def limits_waited_for(self, marks: Mapping[int, str]) -> dict[int, str]:
+        """The concurrency key, or an empty text for all of the task, of the limit that each job waits for, given what
+        jobs bear; those that wait for none are left out."""
+        waits = {job_id: int(mark[1:]) for job_id, mark in marks.items() if is_limited(mark)}
         if not waits:
             return {}
         found = await self._database.fetch(

@@ -14,18 +14,20 @@ In ``parked_task`` such a job has ``\\x1c`` and the name of its task, the end of
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import bisect
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from engine.store.database import Database
+from engine.store.database import Database, Row
+from engine.store.parking import ABOVE_ROUTED, IS_ROUTED, ROUTED
 from engine.store.rows import CLAIM_COLUMNS
 from engine.store.unit import Unit, id_list
 from engine.store.writes import unpack
 from models.job import MAX_NAME_LENGTH
 
-ROUTED, NEXT = "\x1c", "\x1d"
-"""What marks begin with, and what is above all of them."""
+Fetch = Callable[..., Awaitable[list[Row]]]
+"""Reads the rows of a statement, given its parameters: within a transaction, or outside of any."""
 MAX_TASKS = 100
 """So many tasks' routed jobs one claim looks at."""
 PRIORITY, TASK_NAME = CLAIM_COLUMNS.index("priority"), CLAIM_COLUMNS.index("task_name")
@@ -56,10 +58,27 @@ def is_routed(mark: str) -> bool:
 
 def any_routed(database: Database) -> str:
     """An expression: 1 if any job is routed, else 0. A server finds it once for a statement."""
-    return (
-        f"IFNULL((SELECT 1 FROM jobs{database.by_index('jobs_parked')} WHERE parked_task > '{ROUTED}' "
-        f"AND parked_task < '{NEXT}' LIMIT 1), 0)"
-    )
+    return f"IFNULL((SELECT 1 FROM jobs{database.by_index('jobs_parked')} WHERE {IS_ROUTED} LIMIT 1), 0)"
+
+
+async def strangers(fetch: Fetch, names: Iterable[str], takes: Takes) -> set[str]:
+    """Those of these tasks that a worker does not take."""
+    strange = sorted(set(names) - takes.names)
+    if not strange or not takes.undeclared:
+        return set(strange)
+    places = ",".join(["%s"] * len(strange))
+    rows = await fetch(f"SELECT name FROM task WHERE name IN ({places})", strange)
+    return {row[0] for row in rows}
+
+
+async def marks_for(fetch: Fetch, database: Database, takes: Takes) -> list[str]:
+    """The marks, in order, of routed jobs that a worker may take. Two tasks whose very long names begin alike have one
+    mark: what it finds has yet to be looked at."""
+    rows = await fetch(database.distinct("jobs", "parked_task", "jobs_parked", ROUTED, ABOVE_ROUTED))
+    own = {mark_of(name) for name in takes.names}
+    names = {row[0]: row[0].removeprefix(ROUTED) for row in rows}
+    others = await strangers(fetch, (name for mark, name in names.items() if mark not in own), takes)
+    return [mark for mark, name in names.items() if mark in own or name not in others]
 
 
 class Routing:
@@ -70,37 +89,30 @@ class Routing:
     """
 
     def __init__(self, database: Database, claim_columns: str) -> None:
+        self._database = database
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._by_parked = f"jobs{database.by_index('jobs_parked')}"
-        self._marks = database.distinct("jobs", "parked_task", "jobs_parked", ROUTED, NEXT)
         self._claim_columns = claim_columns
+        self._looked_at = ""
 
     async def taken(self, unit: Unit, queue: Sequence[Sequence[Any]], takes: Takes, count: int) -> list[Sequence[Any]]:
         """The rows of a claim that its worker takes: those of ``queue``, the head of the queue, and ``count`` at most
         of each task's routed jobs, by priority and age. All are locked; what the worker does not take is routed."""
-        mine = queue
-        if not takes.names.issuperset([row[TASK_NAME] for row in queue]):
-            others = await self._others(unit, (row[TASK_NAME] for row in queue), takes)
-            mine = [row for row in queue if row[TASK_NAME] not in others]
-            await self._route(unit, [row for row in queue if row[TASK_NAME] in others])
+        mine = await self._sorted_out(unit, queue, takes)
         if queue and int(queue[0][-1]) == 0:
-            return list(mine)
-        routed = await self._routed(unit, takes, count)
-        return sorted([*mine, *routed], key=lambda row: (int(row[PRIORITY]), int(row[0]))) if routed else list(mine)
+            return mine
+        found = await self._routed(unit, takes, count)
+        return sorted([*mine, *found], key=lambda row: (int(row[PRIORITY]), int(row[0]))) if found else mine
 
-    async def _others(self, unit: Unit, names: Iterable[str], takes: Takes) -> set[str]:
-        """Those of these tasks that the worker does not take."""
-        strange = sorted(set(names) - takes.names)
-        if not strange or not takes.undeclared:
-            return set(strange)
-        marks = ",".join(["%s"] * len(strange))
-        rows = await unit.transaction.fetch(f"SELECT name FROM task WHERE name IN ({marks})", strange)
-        return {row[0] for row in rows}
-
-    async def _route(self, unit: Unit, rows: Collection[Sequence[Any]]) -> None:
+    async def _sorted_out(self, unit: Unit, queue: Sequence[Sequence[Any]], takes: Takes) -> list[Sequence[Any]]:
+        """Route what the worker does not take; the rest."""
+        others = await strangers(unit.transaction.fetch, (row[TASK_NAME] for row in queue), takes)
+        if not others:
+            return list(queue)
         by_task: dict[str, list[int]] = {}
-        for row in rows:
-            by_task.setdefault(row[TASK_NAME], []).append(int(row[0]))
+        for row in queue:
+            if row[TASK_NAME] in others:
+                by_task.setdefault(row[TASK_NAME], []).append(int(row[0]))
         for name, ids in sorted(by_task.items()):
             count = await unit.transaction.execute(
                 f"UPDATE {self._by_id} SET status='PARKED', parked_task=%s WHERE id IN ({id_list(ids)}) "
@@ -109,20 +121,26 @@ class Routing:
             )
             unit.parked += count
             unit.routed += count
+        return [row for row in queue if row[TASK_NAME] not in others]
 
     async def _routed(self, unit: Unit, takes: Takes, count: int) -> list[Sequence[Any]]:
-        marks = [row[0] for row in await unit.transaction.fetch(self._marks)]
-        own = {mark_of(name) for name in takes.names}
-        names = {mark: mark.removeprefix(ROUTED) for mark in marks if mark not in own}
-        others = await self._others(unit, names.values(), takes)
-        wanted = [mark for mark in marks if mark in own or names[mark] not in others]
+        fetch = unit.transaction.fetch
         found: list[Sequence[Any]] = []
-        for mark in wanted[:MAX_TASKS]:
-            rows = await unit.transaction.fetch(
+        for mark in self._turn(await marks_for(fetch, self._database, takes)):
+            rows = await fetch(
                 f"SELECT {self._claim_columns} FROM {self._by_parked} WHERE parked_task=%s AND status='PARKED' "
                 f"ORDER BY priority, id LIMIT {count}{unit.transaction.skip_locked}",
                 [mark],
             )
             found.extend(unpack(row) for row in rows)
-        others = await self._others(unit, (row[TASK_NAME] for row in found), takes)  # of very long names
+        others = await strangers(fetch, (row[TASK_NAME] for row in found), takes)
         return [row for row in found if row[TASK_NAME] not in others]
+
+    def _turn(self, marks: list[str]) -> list[str]:
+        """As many of the marks as one claim looks at: of more, those that follow come the next time."""
+        if len(marks) <= MAX_TASKS:
+            return marks
+        start = bisect.bisect(marks, self._looked_at) % len(marks)
+        turn = [*marks[start:], *marks[:start]][:MAX_TASKS]
+        self._looked_at = turn[-1]
+        return turn

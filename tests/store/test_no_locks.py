@@ -80,6 +80,19 @@ async def test_two_who_park(store: Store, other: Store, between: Between) -> Non
     await assert_history_is_sound(store, slow)
 
 
+async def test_what_was_parked_meanwhile_is_not_claimed(store: Store, other: Store, between: Between) -> None:
+    await store.declare_tasks([TaskRecord("slow", None, None, 3, 60.0)])
+    slow = (await create(store, "slow", run=True)).id
+
+    async def pause_and_park() -> None:
+        await other.pause_task("slow", paused=True)
+        assert await claim(other) == []
+
+    between.act = pause_and_park
+    assert await claim(store) == []
+    assert (await fetch_job(store, slow)).status is JobStatus.QUEUED
+
+
 async def test_two_who_promote(store: Store, other: Store, between: Between) -> None:
     job_id = await job_in(store, JobStatus.SCHEDULED)
     async with store.database.transaction() as transaction:

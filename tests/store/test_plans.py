@@ -364,7 +364,7 @@ async def test_what_workers_ask(planner: Planner) -> None:
         [claim(store, 10, takes=Takes(frozenset({"task 1", "task 2"})))],
         [store.reads.is_any_claimable(Takes(frozenset({"task 3"}), undeclared=False))],
         [store.reads.is_any_claimable(Takes(frozenset()))],
-        [store.reads.routed(pending)],
+        [store.reads.marks(pending)],
         [store.finish(Finish.completed(job, f'"{job.id}"')) for job in first[:6]],
         [store.finish(Finish.completed(job, "1")) for job in first[6:9]],
         [store.finish(Finish.retried(first[9], ERROR, 0.0)), store.finish(Finish.failed(first[10], ERROR))],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
 import makers
 import pytest
@@ -76,7 +77,7 @@ async def test_it_is_queued_for_everyone(store: Store) -> None:
     assert await fetch_job(store, job_id) == before
     assert await rows_of(store, "job_event") == events
     assert before.status is JobStatus.QUEUED
-    assert await store.reads.routed([job_id]) == {job_id}
+    assert await store.reads.marks([job_id]) == {job_id: mark_of("report")}
 
 
 async def test_one_that_takes_all_goes_by_priority_and_age(store: Store) -> None:
@@ -162,6 +163,24 @@ async def test_who_has_nothing_to_claim_is_told_so(store: Store) -> None:
     assert not await store.reads.is_any_claimable(MAIL)
     assert await store.reads.is_any_claimable(REPORT)
     assert await store.reads.is_any_claimable(BOTH)
+    assert not await store.reads.is_any_claimable(ODD)
+    await queue(store, "nobody's", 1)
+    assert not await take(store, MAIL)
+    assert await store.reads.is_any_claimable(ODD)
+
+
+async def test_every_task_has_its_turn(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many tasks have jobs that were put aside."""
+    monkeypatch.setattr("engine.store.routing.MAX_TASKS", 2)
+    names = [f"task {number}" for number in range(5)]
+    await declare(store, "mail", *names)
+    for name in names:
+        await queue(store, name, 10)
+    assert not await take(store, MAIL)
+    takes = Takes(frozenset(names), undeclared=False)
+    found = [(await claim(store, takes, 1))[0].task_name for _ in range(50)]
+    assert {"task 0", "task 2", "task 3"} <= set(found[:10])
+    assert Counter(found) == dict.fromkeys(names, 10)
 
 
 async def test_a_paused_task_of_another_worker(store: Store) -> None:
@@ -170,7 +189,7 @@ async def test_a_paused_task_of_another_worker(store: Store) -> None:
     assert not await take(store, MAIL)
     await store.pause_task("report", paused=True)
     assert not await take(store, REPORT)
-    assert await store.reads.routed(ids) == set()  # they are parked for their task now
+    assert set((await store.reads.marks(ids)).values()) == {"report"}  # they are parked for their task now
     await store.pause_task("report", paused=False)
     while await store.unpark():
         pass
