@@ -3,7 +3,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 UV := .tooling/bin/uv
 BIN := .venv/bin
-# Who sets this for all processes of a machine would have each of ours compile every module anew: a second each.
+# Where this is set for all processes of a machine, each of ours would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: run test audits resume fuzz schemathesis faults guards hosts check fmt schema settings-docs bench screenshots playground clean

@@ -110,6 +110,7 @@ class ServerProcess:
         return the_nursery().fork(self.folder, self.arguments, environment(self.settings), self.namespace)
 
     def _of_another_version(self) -> subprocess.Popen[str]:
+        assert self.namespace is None, "another version runs in this process's network"
         return subprocess.Popen(
             [sys.executable, "-m", "server.cli", *self.arguments],
             cwd=self.folder,

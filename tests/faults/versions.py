@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import atexit
 import functools
 import io
 import os
+import shutil
 import subprocess
 import tarfile
 import tempfile
@@ -34,6 +36,7 @@ def sources_of_before() -> Path:
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoHistory(f"git has no {revision} here: {error}") from error
     folder = Path(tempfile.mkdtemp(prefix="signalbox-before-"))
+    atexit.register(shutil.rmtree, folder)
     with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
         packed.extractall(folder, filter="data")
     return folder
