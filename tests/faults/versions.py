@@ -8,8 +8,8 @@ import io
 import os
 import shutil
 import subprocess
-import tarfile
 import tempfile
+import zipfile
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
@@ -32,11 +32,13 @@ def sources_of_before() -> Path:
     """
     revision = os.environ.get(VARIABLE) or BEFORE
     try:
-        archive = subprocess.run(["git", "archive", revision, *PARTS], cwd=ROOT, capture_output=True, check=True)
+        archive = subprocess.run(
+            ["git", "archive", "--format=zip", revision, *PARTS], cwd=ROOT, capture_output=True, check=True
+        )
     except (OSError, subprocess.CalledProcessError) as error:
         raise NoHistory(f"git has no {revision} here: {error}") from error
     folder = Path(tempfile.mkdtemp(prefix="signalbox-before-"))
     atexit.register(shutil.rmtree, folder)
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as packed:
-        packed.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(archive.stdout)) as packed:
+        packed.extractall(folder)
     return folder
