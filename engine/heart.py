@@ -50,8 +50,8 @@ class Heart(Service):
         worker.cut_off_overdue()
         if worker.id is None:
             return None
-        if self.clock.monotonic() - self._last_beat >= self._beat_seconds:
-            now = self.clock.monotonic()
+        now = self.clock.monotonic()
+        if now - self._last_beat >= self._beat_seconds - self.interval_seconds / 2:  # rather now than a turn late
             await self.beat(worker.id)
             self._last_beat = now
         else:

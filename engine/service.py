@@ -1,5 +1,8 @@
 """The base of every loop: it survives its own exceptions, says so, and stops when it is told to.
 
+Loops that have nothing to do look again at the same moments, one second apart, in all of a process: a database that is
+asked ten things in a row is idle for longer, and wakes up less often, than one that is asked them one by one.
+
 Failure handling: a turn that raises is logged with its traceback, counted, and tried again after a growing pause; the
 loop itself ends only by ``stop``. ``health`` tells when the last good turn was, so that readiness can see a dead loop.
 """
@@ -9,6 +12,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import contextvars
+import functools
+import math
+import os
 import random
 from dataclasses import dataclass
 
@@ -24,6 +30,14 @@ LONGEST_PAUSE_SECONDS = 5.0
 LONGEST_TURN_SECONDS = 90.0
 """A turn that takes longer hangs: its statements have limits of 30 s, and a turn of many is cut into several."""
 LATE_SECONDS = 30.0
+MOMENTS_SECONDS = 1.0
+"""So far apart are the moments at which the idle loops of a process look again."""
+TOO_SOON_SECONDS = 0.25
+"""A loop that would look again sooner than this waits for the moment after the next."""
+
+
+class Rest(float):
+    """Seconds that a loop would like to wait, but need not to the instant: nothing is due then."""
 
 
 @dataclass(slots=True)
@@ -42,7 +56,8 @@ class Health:
 class Service:
     """A loop: ``run_once`` again and again, at most ``interval_seconds`` apart, sooner when woken.
 
-    Subclasses implement ``run_once`` and may return the seconds until they want the next turn.
+    Subclasses implement ``run_once`` and may return the seconds until they want the next turn: exactly then, unless it
+    is a ``Rest``.
     """
 
     name = "service"
@@ -59,7 +74,7 @@ class Service:
         self._stopping = False
 
     async def run_once(self) -> float | None:
-        """One turn. Returns the seconds to wait before the next, or None for the interval."""
+        """One turn. Returns the seconds to wait before the next, or None to rest for the interval."""
         raise NotImplementedError
 
     def start(self) -> None:
@@ -108,17 +123,25 @@ class Service:
                 LOOP_FAILURES.labels(self.name).inc()
                 self.health.last_error = f"{type(error).__name__}: {error}"
                 self._report(error, failures_in_a_row)
-                wait = min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures_in_a_row, 8))
+                wait = Rest(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(failures_in_a_row, 8)))
             else:
                 failures_in_a_row = 0
                 self.health.turns += 1
                 self.health.last_turn = self.clock.monotonic()
                 self.health.last_error = None
-            if wait is None:
-                wait = self.interval_seconds
-            wait *= 1 + random.uniform(-self.jitter, self.jitter)  # noqa: S311 - no secret
+            if wait is None or isinstance(wait, Rest):
+                wait = self._rest(self.interval_seconds if wait is None else wait)
             self.health.turn_began, self.health.next_turn_due = None, self.clock.monotonic() + wait
             await self._pause(wait)
+
+    def _rest(self, seconds: float) -> float:
+        """A short rest differs from time to time, so that processes do not look in step; a long one ends at one of the
+        process's moments."""
+        if seconds < MOMENTS_SECONDS:
+            return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - no secret
+        since = self.clock.monotonic() - _phase(os.getpid())
+        end = math.floor((since + seconds) / MOMENTS_SECONDS) * MOMENTS_SECONDS
+        return end - since if end - since >= TOO_SOON_SECONDS else end - since + MOMENTS_SECONDS
 
     def _report(self, error: Exception, failures_in_a_row: int) -> None:
         if isinstance(error, Unavailable):
@@ -134,3 +157,10 @@ class Service:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._wake.wait()
+
+
+@functools.cache
+def _phase(_pid: int) -> float:
+    """Where in a second the moments of this process are: elsewhere than those of others, even of one it was forked
+    from."""
+    return random.uniform(0.0, MOMENTS_SECONDS)  # noqa: S311 - no secret

@@ -21,8 +21,12 @@ from models.enums import JobStatus
 log = structlog.get_logger("signalbox.upkeep")
 
 GRACE_AFTER_OUTAGE_SECONDS = 10.0
+ALIVE_SECONDS = 15.0
+"""A worker that was heard from in this time, three heartbeats, shares in the work."""
 FORGET_WORKERS_SECONDS = 60.0
 LOOK_FOR_WORKERS_SECONDS = 10.0
+LONGEST_REST_SECONDS = 4.0
+"""A rescuer that knows of others leaves it to them for so long."""
 PRUNE_LIMIT = 200
 REFILL_SECONDS = 0.5
 TIDY_LIMITS_SECONDS = 60.0
@@ -48,7 +52,10 @@ class Rescuer(Service):
                 return None
             rescued = await self._store.rescue() if await self._store.reads.is_any(JobStatus.RUNNING) else []
             if now >= self._workers_at:
-                await self._store.forget_workers(FORGET_WORKERS_SECONDS)
+                alive, silent = await self._store.reads.count_workers(ALIVE_SECONDS, FORGET_WORKERS_SECONDS)
+                if silent:
+                    await self._store.forget_workers(FORGET_WORKERS_SECONDS)
+                self._store.fleet.workers = alive
                 self._workers_at = now + LOOK_FOR_WORKERS_SECONDS
         except Unavailable:
             self._not_before = self.clock.monotonic() + GRACE_AFTER_OUTAGE_SECONDS
@@ -56,7 +63,7 @@ class Rescuer(Service):
         for each in rescued:
             JOBS_RESCUED.labels(each.to.value).inc()
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
-        return 0.0 if rescued else None
+        return 0.0 if rescued else self._store.fleet.rest(self.interval_seconds, LONGEST_REST_SECONDS)
 
 
 class Pruner(Service):
@@ -113,7 +120,7 @@ class Unparker(Service):
             self._tidy_at = self.clock.monotonic() + (TIDY_LIMITS_SECONDS if self._tidied == 0 else 1.0)
         if unparked:
             return 0.0
-        return REFILL_SECONDS if is_any_waiting else None
+        return REFILL_SECONDS if is_any_waiting else self._store.fleet.rest(self.interval_seconds, 10.0)
 
 
 class Rekeyer(Service):

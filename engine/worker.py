@@ -29,14 +29,14 @@ from engine.executor import Attempts, timed_out
 from engine.heart import Heart
 from engine.joblogs import JobLogs
 from engine.metrics import CLAIM_SECONDS, JOBS_CLAIMED, OTHER, TASKS_ABANDONED, Tally
-from engine.notifier.contract import News, Notifier
+from engine.notifier.contract import SAFETY_SECONDS, News, Notifier
 from engine.notifier.poll import PollNotifier
 from engine.offers import Offer
 from engine.rate import Rate
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.registry import TaskRegistry
 from engine.runs import Run
-from engine.service import Service
+from engine.service import Rest, Service
 from engine.store.claims import ClaimRequest
 from engine.store.routing import Takes
 from engine.store.store import Store
@@ -47,6 +47,8 @@ log = structlog.get_logger("signalbox.worker")
 
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.25
+LONGEST_REST_SECONDS = 2.0
+"""While hints arrive, a worker that knows of others leaves it to them for so long to find what no hint told of."""
 MAX_CLAIM = 1000
 """One claim takes at most so many: its rows are locked, and its transaction grows with it."""
 LONGEST_PREFETCH = 2000
@@ -218,12 +220,12 @@ class Worker(Service):
     async def run_once(self) -> float | None:
         worker_id = self.id or await self.register()
         if self.room <= 0 or self._offer is not None:
-            return self._notifier.pause(POLL_SECONDS)
+            return Rest(self._notifier.pause(POLL_SECONDS))
         was_told, self._may_be_more = self._may_be_more, False
         if not was_told and not await self._store.reads.is_any_claimable(self.takes):
-            return self._rest()
+            return self._pause_for_news()
         if self._offer is not None:  # it was made while we looked
-            return self._notifier.pause(POLL_SECONDS)
+            return Rest(self._notifier.pause(POLL_SECONDS))
         began = self.clock.monotonic()
         self._is_claiming = True
         try:
@@ -231,7 +233,7 @@ class Worker(Service):
         finally:
             self._is_claiming = False
         self._take(jobs, began)
-        return 0.0 if self._may_be_more and self._wanted() > 0 else self._rest()
+        return 0.0 if self._may_be_more and self._wanted() > 0 else self._pause_for_news()
 
     def offer(self) -> tuple[ClaimRequest, Offer] | None:
         """A claim to go along with new jobs, if a slot is free and nothing is claimed for it yet."""
@@ -268,11 +270,14 @@ class Worker(Service):
             self._may_be_more = True
             self._notifier.tell(News(queued=1))
 
-    def _rest(self) -> float:
+    def _pause_for_news(self) -> Rest:
         """The seconds until the next look, unless somebody tells of a job before."""
         if not self._may_be_more:
             self._notifier.await_work()
-        return self._notifier.pause(POLL_SECONDS)
+        seconds = self._notifier.pause(POLL_SECONDS)
+        at_most = LONGEST_REST_SECONDS if self._notifier.is_live else SAFETY_SECONDS
+        # one that takes only some tasks cannot rely on the others
+        return self._store.fleet.rest(seconds, at_most if self.takes.undeclared else seconds)
 
     def look(self) -> None:
         """Claim at once: somebody has told of a job."""

@@ -16,12 +16,14 @@ import subprocess
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from pathlib import Path
 
 import pymysql
 from mariadb_data import SBIN, fill_data_folder
 from requirements import Missing
 
+from engine.store.database import to_text
 from engine.store.mysql import MySQLDatabase
 from engine.store.sqlite import SqliteDatabase
 from engine.store.store import Store
@@ -211,3 +213,10 @@ def checked_out(store: Store) -> bool:
         return False
     in_use = 0 if client._pool is None else client._pool.size - client._pool.freesize
     return in_use > 0 or client.slots._value != STATEMENT_SLOTS
+
+
+async def age(store: Store, table: str, column: str, where: str, seconds: float) -> None:
+    """Set a time back, as if so long had passed."""
+    async with store.database.transaction() as transaction:
+        then = to_text(transaction.now - timedelta(seconds=seconds))
+        assert await transaction.execute(f"UPDATE {table} SET {column}=%s WHERE {where}", (then,)) > 0

@@ -379,6 +379,16 @@ class Reads:
         since = to_text(await self._database.now() - timedelta(seconds=within_seconds))
         return bool(await self._database.fetch("SELECT 1 FROM worker WHERE heartbeat_at > %s LIMIT 1", [since]))
 
+    async def count_workers(self, alive_seconds: float, silent_seconds: float) -> tuple[int, int]:
+        """How many workers were heard from in the last ``alive_seconds``; how many were not in ``silent_seconds``."""
+        now = await self._database.now()
+        [(alive, silent)] = await self._database.fetch(
+            "SELECT COUNT(CASE WHEN heartbeat_at > %s THEN 1 END), COUNT(CASE WHEN heartbeat_at < %s THEN 1 END) "
+            "FROM worker",
+            [to_text(now - timedelta(seconds=seconds)) for seconds in (alive_seconds, silent_seconds)],
+        )
+        return int(alive), int(silent)
+
     async def workers(self) -> list[WorkerRecord]:
         rows = await self._database.fetch(
             "SELECT id, host, pid, slots, running, started_at, heartbeat_at FROM worker ORDER BY id"

@@ -46,6 +46,7 @@ class ScheduleWrites:
                 )
                 continue
             record = await self._insert(unit, new)
+            unit.schedules_changed = True
             taken[new.name] = record.id
             answers.append(record)
         return answers
@@ -100,6 +101,7 @@ class ScheduleWrites:
                 changed.next_run_at = (
                     None if changed.paused else cron_rule(changed.cron, changed.timezone).after(unit.now)
                 )
+                unit.schedules_changed = True
             if changed != record:
                 await self._write(unit, changed)
             records[record.id] = changed

@@ -14,6 +14,7 @@ from typing import Protocol
 import structlog
 
 from engine.clock import Clock, SystemClock
+from engine.fleet import Fleet
 from engine.metrics import JOB_CHANGES
 from engine.records import (
     ClaimedJob,
@@ -86,6 +87,7 @@ class Store:
     def __init__(self, database: Database, *, outbox: Outbox = no_webhooks, clock: Clock | None = None) -> None:
         self.database = database
         self.clock = clock or SystemClock()
+        self.fleet = Fleet()
         self.reads = Reads(database)
         self.throughput = ThroughputStore(database)
         self._outbox = outbox

@@ -55,6 +55,7 @@ class Unit:
         unread: whether it read the queue less far than its worker had wished.
         resumed: how many tasks were.
         tasks_changed: whether a task was declared, paused or resumed.
+        schedules_changed: whether a schedule was created, or will fire at another time.
     """
 
     def __init__(self, transaction: Transaction) -> None:
@@ -70,6 +71,7 @@ class Unit:
         self.unread = False
         self.resumed = 0
         self.tasks_changed = False
+        self.schedules_changed = False
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
         self.deliveries: list[NewDelivery] = []

@@ -7,12 +7,20 @@ from typing import Any
 
 import pytest
 from bench import Bench, create, ended, read
+from databases import age
 from eventually import eventually
 
 from engine.errors import Unavailable
 from engine.store.claims import ClaimRequest
 from engine.store.store import Store
-from engine.upkeep import GRACE_AFTER_OUTAGE_SECONDS, Pruner, Rescuer
+from engine.upkeep import (
+    ALIVE_SECONDS,
+    FORGET_WORKERS_SECONDS,
+    GRACE_AFTER_OUTAGE_SECONDS,
+    LONGEST_REST_SECONDS,
+    Pruner,
+    Rescuer,
+)
 from engine.worker import Worker
 from models.enums import JobStatus
 
@@ -26,7 +34,7 @@ async def test_what_a_dead_worker_held_is_run(
     rescuer = Rescuer(store)
     assert await rescuer.run_once() == 0.0
     await eventually(lambda: ended(store, ids))
-    assert await rescuer.run_once() is None
+    assert await rescuer.run_once() == rescuer.interval_seconds
     assert {(await read(store, each)).attempt for each in ids} == {2}
 
 
@@ -47,6 +55,18 @@ async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: py
     passed = GRACE_AFTER_OUTAGE_SECONDS + 0.1
     assert await rescuer.run_once() == 0.0
     assert (await read(store, job_id)).status is JobStatus.QUEUED
+
+
+async def test_many_rescuers_look_less_often_each(store: Store) -> None:
+    """As many as there are workers who were heard from lately; those who were silent for long are forgotten."""
+    alive = [await store.register_worker("host", pid, 10) for pid in range(3)]
+    dead = [await store.register_worker("host", pid, 10) for pid in range(3, 5)]
+    await age(store, "worker", "heartbeat_at", f"id={dead[0]}", ALIVE_SECONDS + 1)
+    await age(store, "worker", "heartbeat_at", f"id={dead[1]}", FORGET_WORKERS_SECONDS + 1)
+    rescuer = Rescuer(store)
+    assert await rescuer.run_once() == LONGEST_REST_SECONDS
+    assert store.fleet.workers == 3
+    assert [worker.id for worker in await store.reads.workers()] == [*alive, dead[0]]
 
 
 def _raise_unavailable() -> Any:

@@ -13,11 +13,13 @@ import secrets
 
 import pytest
 from databases import OpenStore
+from eventually import eventually
 from fake_clock import FakeClock, set_database_clock
 
 from engine.errors import Unavailable
 from engine.records import NewSchedule
 from engine.scheduler import Scheduler
+from engine.store.schedule_writes import ScheduleChange
 from engine.store.store import Store
 from models.enums import JobPriority, MisfirePolicy, OverlapPolicy
 
@@ -53,7 +55,7 @@ async def test_a_turn_waits_for_the_next_firing(store: Store) -> None:
     clock = FakeClock()
     set_database_clock(store, clock)
     scheduler = Scheduler(store, limits_of)
-    assert await scheduler.run_once() is None
+    assert await scheduler.run_once() == scheduler.interval_seconds
     await store.schedules.create(every_minute("a"))
     assert await scheduler.run_once() == scheduler.interval_seconds
     clock.pass_by(59.75)
@@ -63,6 +65,21 @@ async def test_a_turn_waits_for_the_next_firing(store: Store) -> None:
     assert await scheduler.run_once() == 0.0
     assert await job_count(store) == 1
     assert await scheduler.run_once() == scheduler.interval_seconds
+
+
+async def test_a_schedule_made_here_wakes_it(store: Store) -> None:
+    """However long it rests because others look too."""
+    store.fleet.workers = 1000
+    scheduler = Scheduler(store, limits_of)
+    scheduler.start()
+    await eventually(lambda: scheduler.health.turns == 1)
+    assert scheduler.health.next_turn_due is not None
+    assert scheduler.health.next_turn_due - store.clock.monotonic() > scheduler.longest_seconds - 2
+    created = await store.schedules.create(every_minute("a"))
+    await eventually(lambda: scheduler.health.turns == 2)
+    await store.schedules.change(ScheduleChange(created.id, {"paused": True}))
+    await eventually(lambda: scheduler.health.turns == 3)
+    await scheduler.stop()
 
 
 @pytest.mark.slow

@@ -11,7 +11,15 @@ from structlog.testing import capture_logs
 
 from engine.backoff import retry_delay_seconds
 from engine.errors import Unavailable
-from engine.service import LATE_SECONDS, LONGEST_TURN_SECONDS, Service
+from engine.fleet import Fleet
+from engine.service import (
+    LATE_SECONDS,
+    LONGEST_TURN_SECONDS,
+    MOMENTS_SECONDS,
+    TOO_SOON_SECONDS,
+    Rest,
+    Service,
+)
 
 
 class Loop(Service):
@@ -98,6 +106,60 @@ async def test_a_turn_that_hangs_and_one_that_is_late_are_seen() -> None:
     assert loop.problem.startswith("the next turn is ")
     await loop.stop()
     assert loop.problem == "the loop has ended"
+
+
+class Idle(Service):
+    """A loop that waits as it is told."""
+
+    name = "idle"
+
+    def __init__(self, clock: FakeClock, wait: float | None) -> None:
+        super().__init__(clock)
+        self.wait = wait
+
+    async def run_once(self) -> float | None:
+        return self.wait
+
+
+async def due_after_a_turn(clock: FakeClock, wait: float | None) -> float:
+    """When its second turn is due."""
+    loop = Idle(clock, wait)
+    loop.start()
+    await eventually(lambda: loop.health.next_turn_due is not None)
+    await loop.stop()
+    assert loop.health.next_turn_due is not None
+    return loop.health.next_turn_due
+
+
+async def test_idle_loops_of_a_process_look_at_the_same_moments() -> None:
+    """Whole seconds apart, never later than they wished by more than what would be too soon, nor by half too early."""
+    clock = FakeClock()
+    moments = set()
+    for passed in (0.0, 0.13, 0.31, 0.77, 0.92):
+        clock.pass_by(passed)
+        now = clock.monotonic()
+        for wait in (None, Rest(1.0), Rest(2.5), Rest(60.0)):
+            due = await due_after_a_turn(clock, wait)
+            wished = Idle.interval_seconds if wait is None else wait
+            assert TOO_SOON_SECONDS <= due - now <= wished + TOO_SOON_SECONDS
+            assert due - now > wished - MOMENTS_SECONDS
+            moments.add(round(due % MOMENTS_SECONDS, 6) % MOMENTS_SECONDS)
+    assert len(moments) == 1
+
+
+async def test_what_is_due_is_not_kept_waiting() -> None:
+    clock = FakeClock()
+    for wait in (0.3, 1.0, 7.25):
+        assert await due_after_a_turn(clock, wait) == clock.monotonic() + wait
+
+
+def test_the_more_look_the_less_often_each() -> None:
+    fleet = Fleet()
+    assert fleet.rest(1.0, 10.0) == 1.0
+    for workers, seconds in ((0, 1.0), (1, 1.0), (2, 2.0), (9, 9.0), (10, 10.0), (1000, 10.0)):
+        fleet.workers = workers
+        assert fleet.rest(1.0, 10.0) == seconds
+    assert fleet.rest(1.0, 0.5) == 1.0
 
 
 def test_backoff_doubles_up_to_an_hour_with_jitter() -> None:

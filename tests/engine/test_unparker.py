@@ -76,11 +76,11 @@ async def test_it_finds_what_others_have_resumed(
     async with store.database.transaction() as transaction:
         await transaction.execute("UPDATE jobs SET status='PARKED', parked_task=task_name")
     unparker = Unparker(store)
-    assert await unparker.run_once() is None
+    assert await unparker.run_once() == unparker.interval_seconds
     async with store.database.transaction() as transaction:
         await transaction.execute("UPDATE task SET paused=0")
     assert await unparker.run_once() == 0.0
-    assert await unparker.run_once() is None
+    assert await unparker.run_once() == unparker.interval_seconds
     make_worker()
     await eventually(lambda: ended(store, [job_id]))
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-from databases import OpenStore
+from databases import OpenStore, age
 from makers import (
     ERROR,
     assert_history_is_sound,
@@ -31,13 +31,6 @@ from models.enums import JobPriority, JobStatus
 
 OVER = -1.0
 """A lease that has ended before it began."""
-
-
-async def age(store: Store, table: str, column: str, where: str, seconds: float) -> None:
-    """Set a time back, as if so long had passed."""
-    async with store.database.transaction() as transaction:
-        then = to_text(transaction.now - timedelta(seconds=seconds))
-        assert await transaction.execute(f"UPDATE {table} SET {column}=%s WHERE {where}", (then,)) > 0
 
 
 async def lost(store: Store, **fields: Any) -> int:

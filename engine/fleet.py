@@ -1,0 +1,29 @@
+"""How often each of many processes looks for work that any of them may do.
+
+A schedule that is due, a webhook, what a dead worker held: each process can see to it, and it is enough that one looks
+in time. So where many look, each looks less often: together they look as often as one would that is alone. What a
+process commits itself wakes its own loops, however long they meant to rest.
+
+Failure handling: the number of workers is some seconds old, and those that have just died are in it. So no loop rests
+for longer than it is given at most, whatever the number says.
+"""
+
+from __future__ import annotations
+
+from engine.service import Rest
+
+
+class Fleet:
+    """The workers on one database; counted by the rescuer of each process, now and then."""
+
+    def __init__(self) -> None:
+        self.workers = 1
+
+    def rest(self, seconds: float, at_most: float) -> Rest:
+        """The seconds until this process looks again.
+
+        Args:
+            seconds: how often somebody should look.
+            at_most: how long this process may leave it to the others.
+        """
+        return Rest(max(seconds, min(at_most, seconds * self.workers)))
