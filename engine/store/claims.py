@@ -222,14 +222,15 @@ class WorkerWrites:
         transaction = unit.transaction
         is_single = len(finishes) == 1  # which changes its row or nothing: there is nothing to undo
         if not is_single:
-            await transaction.execute("SAVEPOINT completion")
+            transaction.ahead("SAVEPOINT completion")
+        waiting = self._limits.ask_who_waits(unit, finishes)
         if await transaction.complete(finishes) != len(finishes):
             if not is_single:
                 await transaction.execute("ROLLBACK TO SAVEPOINT completion")
             return False
         for finish in finishes:
             self._ended(unit, finish)
-        await self._after(unit, finishes)
+        await self._after(unit, finishes, waiting)
         return True
 
     async def _finish_one_by_one(self, unit: Unit, requests: Sequence[Finish]) -> list[Finish]:
@@ -237,6 +238,7 @@ class WorkerWrites:
         if not requests:
             return []
         transaction = unit.transaction
+        waiting = self._limits.ask_who_waits(unit, requests)
         rows = await transaction.fetch_many(
             "id, claim_token, cancel_requested_at",
             f"FROM {self._by_id} WHERE id IN ({id_list(each.job.id for each in requests)}) AND status='RUNNING'"
@@ -259,14 +261,13 @@ class WorkerWrites:
                 is_cancelled = finish.job.id in to_cancel
                 ending = replace(finish, to=JobStatus.CANCELLED) if is_cancelled else finish
                 self._ended(unit, ending, await self._end_otherwise(unit, ending))
-        await self._after(unit, accepted)
+        await self._after(unit, accepted, waiting)
         return accepted
 
-    async def _after(self, unit: Unit, finishes: Sequence[Finish]) -> None:
+    async def _after(self, unit: Unit, finishes: Sequence[Finish], waiting: Sequence[Row]) -> None:
         """What the end of these attempts changes beyond their jobs' rows."""
         await touch_tags(unit, [each.job.id for each in finishes if each.job.has_tags], run_at=True)
-        if marks := [each.job.mark for each in finishes if each.job.mark is not None]:
-            await self._limits.ended(unit, marks)
+        await self._limits.ended(unit, finishes, waiting)
 
     def _ended(self, unit: Unit, finish: Finish, run_at: str | None = None) -> None:
         job = finish.job

@@ -27,12 +27,13 @@ The forms of ``parked_task``, none of which a task can have as its name:
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from engine.limits import StartRate
-from engine.store.database import Database, from_text, to_text
+from engine.records import Finish
+from engine.store.database import Database, Row, from_text, to_text
 from engine.store.parking import MAY_BE_CLAIMED
 from engine.store.unit import Unit, id_list
 
@@ -289,13 +290,18 @@ class LimitWrites:
                 f"WHERE id IN ({id_list(marks)}) AND {MAY_BE_CLAIMED}"
             )
 
-    async def ended(self, unit: Unit, marks: Iterable[str]) -> None:
-        """Put the next jobs back that wait for what these have held; others may be in the queue."""
-        freed: Counter[int] = Counter()
-        for mark in marks:
-            freed.update(int(limit) for limit in mark[1:].split(".") if limit != "0")
-            unit.became_queued += 1
-        if await unit.transaction.fetch(self._any_waiting):
+    def ask_who_waits(self, unit: Unit, finishes: Sequence[Finish]) -> list[Row]:
+        """Ask whether any job waits for a limit, along with the next statement, if any of these had one."""
+        is_any_limited = any(each.job.mark is not None for each in finishes)
+        return unit.transaction.ahead(self._any_waiting) if is_any_limited else []
+
+    async def ended(self, unit: Unit, finishes: Sequence[Finish], waiting: Sequence[Row]) -> None:
+        """Put the next jobs back that wait for what these have held, if any was ``waiting``; others may be in the
+        queue."""
+        marks = [each.job.mark for each in finishes if each.job.mark is not None]
+        unit.became_queued += len(marks)
+        if marks and waiting:
+            freed = Counter(int(limit) for mark in marks for limit in mark[1:].split(".") if limit != "0")
             await self._put_back(unit, freed)
 
     async def _put_back(self, unit: Unit, room: Mapping[int, int]) -> int:

@@ -138,19 +138,28 @@ class MySQLTransaction(Transaction):
     def __init__(self, connection: aiomysql.Connection, increment: int) -> None:
         self._connection = connection
         self._increment = increment
+        self._ahead: list[tuple[str, list[Row]]] = []
 
     async def begin(self) -> None:
-        # two statements in one packet, which the driver always allows: they save a round trip of each transaction
-        cursor = await self._run("BEGIN; SELECT UTC_TIMESTAMP(6)")
-        async with asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
-            await cursor.nextset()
-        [(self.now_text,)] = cursor._rows
+        self.ahead("BEGIN")
+        [(self.now_text,)] = await self.fetch("SELECT UTC_TIMESTAMP(6)")
         self.now = from_text(self.now_text)
+
+    def ahead(self, sql: str) -> list[Row]:
+        rows: list[Row] = []
+        self._ahead.append((sql, rows))
+        return rows
 
     async def _run(self, sql: str, parameters: Sequence[Any] = ()) -> aiomysql.Cursor:
         cursor = await self._connection.cursor()
+        ahead, self._ahead = self._ahead, []
+        if ahead:  # several statements in one packet, which the driver always allows
+            sql = "; ".join([*(text for text, _ in ahead), sql])
         async with asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
             await cursor.execute(sql, parameters or None)
+            for _, rows in ahead:
+                rows.extend(cursor._rows or ())
+                await cursor.nextset()
         return cursor
 
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:

@@ -74,10 +74,22 @@ class SqliteTransaction(Transaction):
 
     def __init__(self, connection: aiosqlite.Connection, clock: Clock) -> None:
         self._connection = connection
+        self._ahead: list[tuple[str, list[Row]]] = []
         self.now = clock.now()
         self.now_text = to_text(self.now)
 
+    def ahead(self, sql: str) -> list[Row]:
+        rows: list[Row] = []
+        self._ahead.append((sql, rows))
+        return rows
+
+    async def _run_ahead(self) -> None:
+        ahead, self._ahead = self._ahead, []
+        for sql, rows in ahead:
+            rows.extend(await self.fetch(sql))
+
     async def fetch(self, sql: str, parameters: Sequence[Any] = ()) -> list[Row]:
+        await self._run_ahead()
         rows = await self._connection.execute_fetchall(sql.replace("%s", "?"), parameters)
         return cast(list[Row], rows)
 
@@ -88,6 +100,7 @@ class SqliteTransaction(Transaction):
         return cast(list[Sequence[Any]], orjson.loads(f"[{text or ''}]"))
 
     async def execute(self, sql: str, parameters: Sequence[Any] = ()) -> int:
+        await self._run_ahead()
         cursor = await self._connection.execute(sql.replace("%s", "?"), parameters)
         return cursor.rowcount  # left open: to close it would be one more turn of the connection's thread
 
