@@ -20,6 +20,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.harness import Client, connect, empty, environment, machine, server_name, serving
+from benchmarks.server_counts import server_counts
 
 CREATE = "mutation($inputs: [CreateJobInput!]!) { createJobs(inputs: $inputs) { jobs { id } } }"
 CANCEL = "mutation($id: ID!) { cancelJob(id: $id) { job { id } } }"
@@ -27,20 +28,6 @@ RUN = "mutation($ids: [ID!]) { runJobs(filter: {ids: $ids}) { count } }"
 STATS = "{ jobStats { byStatus { status count } } }"
 BATCH = 200
 START_SECONDS = 120.0
-
-
-async def deadlocks(url: str) -> int:
-    """How many deadlocks the server has counted since its start."""
-    connection = await connect(url)
-    try:
-        async with connection.cursor() as cursor:
-            await cursor.execute("SHOW GLOBAL STATUS LIKE 'Innodb_deadlocks'")
-            if row := await cursor.fetchone():
-                return int(row[1])
-            await cursor.execute("SELECT COUNT FROM information_schema.INNODB_METRICS WHERE NAME='lock_deadlocks'")
-            return int((await cursor.fetchone())[0])
-    finally:
-        connection.close()
 
 
 async def all_at_work(url: str, workers: int) -> None:
@@ -81,7 +68,7 @@ async def press(client: Client, until: float, chance: random.Random) -> int:
 async def measure(url: str, seconds: float, workers: int) -> int:
     await empty(url)
     async with serving(url, "--no-worker") as client:
-        before = await deadlocks(url)
+        before = (await server_counts(url)).deadlocks
         processes = [
             subprocess.Popen(
                 [sys.executable, "-m", "server.cli", "worker", "--slots", "20"],
@@ -94,7 +81,7 @@ async def measure(url: str, seconds: float, workers: int) -> int:
             await all_at_work(url, workers)
             until = time.monotonic() + seconds
             created = sum(await asyncio.gather(*(press(client, until, random.Random(seed)) for seed in range(3))))
-            found = await deadlocks(url) - before
+            found = (await server_counts(url)).deadlocks - before
             counts = {each["status"]: each["count"] for each in (await client.run(STATS))["jobStats"]["byStatus"]}
         finally:
             for process in processes:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import os
 import random
 import signal
 import statistics
@@ -28,6 +27,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import aiohttp
 
 from benchmarks.harness import Client, connect, empty, environment, free_port, machine, server_name, serving
+from benchmarks.server_counts import server_counts
 
 TASK = """
 import time
@@ -111,41 +111,14 @@ async def measure_latency(a: Client, b: Client, jobs: int) -> tuple[list[float],
     return running, completed
 
 
-async def database_pid(url: str) -> int:
-    """The process that serves the database."""
-    connection = await connect(url)
-    try:
-        async with connection.cursor() as cursor:
-            await cursor.execute("SELECT @@pid_file, @@datadir")
-            [file, folder] = await cursor.fetchone()
-    finally:
-        connection.close()
-    return int((Path(folder) / file).read_text())
-
-
-def cpu_seconds(pid: int) -> float:
-    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-
-
-async def questions(url: str) -> int:
-    connection = await connect(url)
-    try:
-        async with connection.cursor() as cursor:
-            await cursor.execute("SHOW GLOBAL STATUS LIKE 'Questions'")
-            return int((await cursor.fetchone())[1])
-    finally:
-        connection.close()
-
-
 async def measure_load(url: str, seconds: float) -> tuple[float, float]:
     """The database's share of a core, in percent, and the statements a second, while nothing happens."""
-    pid = await database_pid(url)
-    asked, used, start = await questions(url), cpu_seconds(pid), time.monotonic()
+    before, start = await server_counts(url), time.monotonic()
     await asyncio.sleep(seconds)
     took = time.monotonic() - start
-    percent = (cpu_seconds(pid) - used) / took * 100
-    return percent, (await questions(url) - asked) / took
+    after = await server_counts(url)
+    percent = (after.cpu_seconds - before.cpu_seconds) / took * 100
+    return percent, (after.statements - before.statements) / took
 
 
 def percentiles(found: list[float]) -> str:

@@ -4,9 +4,10 @@
         [--postgres URL] [--redis URL] [DATABASE_URL ...]
 
 Without a URL: SQLite. A database that is given is emptied first. The clock runs from the first job's start until the
-store says that none is left; putting the jobs in and starting the worker is not counted. Ours keeps the job, its result
-and a row for each change of its status for good; what a peer keeps is said in the first lines of its script in
-``benchmarks/peers``. A peer on PostgreSQL or Redis is left out where its URL is not given; Redis is emptied.
+store says that none is left; putting the jobs in and starting the worker is not counted, though what a database server
+did at that start is in its statements and CPU. Ours keeps the job, its result and a row for each change of its status
+for good; what a peer keeps is said in the first lines of its script in ``benchmarks/peers``. A peer on PostgreSQL or
+Redis is left out where its URL is not given; Redis is emptied.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from urllib.parse import urlsplit
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.harness import ROOT, connect, empty, environment, machine, server_name, serving
+from benchmarks.server_counts import server_counts
 
 PEERS = Path(__file__).parent / "peers"
 UV = ROOT / ".tooling" / "bin" / "uv"
@@ -97,8 +99,16 @@ async def asking(url: str) -> AsyncIterator[Ask]:
         server.close()
 
 
-async def ours(url: str, jobs: int, slots: int, workers: int) -> float:
-    """Jobs a second."""
+@dataclass(frozen=True)
+class Drained:
+    """How a drain of ours went; ``server`` says what a database server had to do for it."""
+
+    rate: float
+    server: str | None = None
+
+
+async def ours(url: str, jobs: int, slots: int, workers: int) -> Drained:
+    """Drain jobs that were put in before."""
     with tempfile.TemporaryDirectory() as folder:
         database = f"sqlite://{folder}/bench.db" if url == "sqlite" else url
         await empty(url)
@@ -106,10 +116,27 @@ async def ours(url: str, jobs: int, slots: int, workers: int) -> float:
             inputs = [{"taskName": "noop", "run": True}] * 1000
             for _ in range(jobs // 1000):
                 await client.run(CREATE, inputs=inputs)
+        is_server = not database.startswith("sqlite")
+        asked = 0
         async with asking(database) as ask:
-            seconds = await drained(database, ask, Path(folder), slots, workers)
+
+            async def counted(query: str) -> tuple[int, ...]:
+                nonlocal asked
+                asked += 1
+                return await ask(query)
+
+            before = await server_counts(database) if is_server else None
+            seconds = await drained(database, counted, Path(folder), slots, workers)
+            after = await server_counts(database) if is_server else None
             assert await ask(COUNTS) == (jobs, jobs, EVENTS * jobs), await ask(COUNTS)
-    return jobs / seconds
+    if before is None or after is None:
+        return Drained(jobs / seconds)
+    cpu = (after.cpu_seconds - before.cpu_seconds) / jobs
+    return Drained(
+        jobs / seconds,
+        f"{(after.statements - before.statements - asked) / jobs:.3f} statements and {cpu * 1e6:.0f} us of its CPU a "
+        f"job ({cpu * jobs / seconds:.2f} cores), {after.deadlocks - before.deadlocks} deadlocks",
+    )
 
 
 @asynccontextmanager
@@ -219,16 +246,21 @@ async def main() -> None:
     peers = {} if options.no_peers else peers_at(options)
     print(f"drain: {options.jobs} jobs put in before, {options.workers} worker processes of ours; {machine()}")
     rates: dict[str, list[float]] = {}
+    servers: dict[str, str] = {}
     for _ in range(options.runs):
         for url in options.urls:
-            rates.setdefault(f"signalbox on {await server_name(url)}", []).append(
-                await ours(url, options.jobs, options.slots, options.workers)
-            )
+            own = f"signalbox on {await server_name(url)}"
+            found = await ours(url, options.jobs, options.slots, options.workers)
+            rates.setdefault(own, []).append(found.rate)
+            if found.server is not None:
+                servers[own] = found.server
         for name, url in peers.items():
             rates.setdefault(name, []).append(await peer(name, url, options.jobs))
     medians = {name: statistics.median(found) for name, found in rates.items()}
     for name, median in medians.items():
         print(f"{name}: {median:,.0f}/s ({', '.join(f'{rate:,.0f}' for rate in rates[name])})")
+        if name in servers:
+            print(f"  the server in the last run: {servers[name]}")
     for own in [name for name in medians if name.startswith("signalbox")]:
         ratios = ", ".join(f"{name} {medians[own] / medians[name]:.2f}" for name in peers)
         if ratios:
