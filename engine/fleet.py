@@ -1,7 +1,7 @@
 """How often each of many processes looks for work that any of them may do.
 
-A schedule that is due, a webhook, what a dead worker held: each process can see to it, and it is enough that one looks
-in time. So where many look, each looks less often: together they look as often as one would that is alone. What a
+A schedule that is due, a webhook, a job in the queue: each process can see to it, and it is enough that one looks in
+time. So where many look, each looks less often: together they look as often as one would that is alone. What a
 process commits itself wakes its own loops, however long they meant to rest.
 
 Failure handling: the number of workers is some seconds old, and those that have just died are in it. So no loop rests

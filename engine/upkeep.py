@@ -25,8 +25,6 @@ ALIVE_SECONDS = 15.0
 """A worker that was heard from in this time, three heartbeats, shares in the work."""
 FORGET_WORKERS_SECONDS = 60.0
 LOOK_FOR_WORKERS_SECONDS = 10.0
-LONGEST_REST_SECONDS = 4.0
-"""A rescuer that knows of others leaves it to them for so long."""
 PRUNE_LIMIT = 200
 REFILL_SECONDS = 0.5
 TIDY_LIMITS_SECONDS = 60.0
@@ -63,7 +61,7 @@ class Rescuer(Service):
         for each in rescued:
             JOBS_RESCUED.labels(each.to.value).inc()
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
-        return 0.0 if rescued else self._store.fleet.rest(self.interval_seconds, LONGEST_REST_SECONDS)
+        return 0.0 if rescued else None
 
 
 class Pruner(Service):

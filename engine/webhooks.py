@@ -84,10 +84,10 @@ class Receivers:
     async def outbox(self, unit: Unit, endings: Sequence[Ending]) -> Sequence[NewDelivery]:
         """The deliveries that follow from the ends of jobs; for ``Store(outbox=...)``.
 
-        The endpoints are read once in each transaction that ends jobs, so one that was created is told of every job
-        that ends after that, whichever process ends it.
+        The endpoints are read once in each transaction that ends jobs, after it has taken their ``finished_at``: so
+        one that was created is told of every job that ends after that, whichever process ends it.
         """
-        receivers = self._own + await listening(unit.transaction)
+        receivers = self._own + await listening(unit)
         wanting = {event: [each for each in receivers if event in each.events] for event in WebhookEvent}
         unclaimed = [each.job_id for each in endings if each.job is None and wanting[EVENTS[each.to]]]
         jobs = await ended_jobs(unit.transaction, unclaimed)

@@ -13,6 +13,7 @@ from typing import Any
 
 from engine.records import ClaimedJob, Finish
 from engine.store.database import Collision, Database, Row, from_text
+from engine.store.endpoints import ask_who_listens
 from engine.store.limits import SPECIAL_TASKS, LimitWrites, Met
 from engine.store.parking import MAY_BE_CLAIMED, PARK_CHUNK, ParkingWrites
 from engine.store.routing import TASK_NAME, Routing, Takes, any_routed
@@ -208,6 +209,7 @@ class WorkerWrites:
 
     async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
         """Whether each was accepted: False when the job is no longer this claim's."""
+        ask_who_listens(unit)
         completed = [each for each in requests if each.to is JobStatus.COMPLETED]
         accepted: set[Finish] = set()
         if len({each.job.id for each in requests}) == len(requests) and await self._complete_all(unit, completed):

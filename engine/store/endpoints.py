@@ -307,6 +307,14 @@ class EndpointStore:
         return await self._database.now()
 
 
+LISTENING = "SELECT id, url, events, task_names FROM webhook_endpoint WHERE enabled=1"
+
+
+def ask_who_listens(unit: Unit) -> None:
+    """Ask for the enabled endpoints along with the unit's next statement, after which jobs will have ended."""
+    unit.listening = unit.transaction.ahead(LISTENING)
+
+
 @dataclass(frozen=True, slots=True)
 class Listening:
     """What the end of a job needs to know of an endpoint."""
@@ -317,9 +325,9 @@ class Listening:
     task_names: frozenset[str] | None
 
 
-async def listening(transaction: Transaction) -> list[Listening]:
-    """The enabled endpoints, as they are now: an endpoint whose creation was acknowledged is among them."""
-    rows = await transaction.fetch("SELECT id, url, events, task_names FROM webhook_endpoint WHERE enabled=1")
+async def listening(unit: Unit) -> list[Listening]:
+    """The enabled endpoints: one whose creation was acknowledged before the unit began is among them."""
+    rows = unit.listening if unit.listening is not None else await unit.transaction.fetch(LISTENING)
     return [
         Listening(
             id_,

@@ -13,7 +13,7 @@ from datetime import timedelta
 from typing import Any
 
 from engine.records import ClaimedJob, ErrorRecord, EventRecord, NewDelivery
-from engine.store.database import Transaction, from_text, to_text
+from engine.store.database import Row, Transaction, from_text, to_text
 from engine.store.rows import encode_error
 from models.enums import TERMINAL, DeliveryStatus, JobStatus
 
@@ -56,6 +56,7 @@ class Unit:
         resumed: how many tasks were.
         tasks_changed: whether a task was declared, paused or resumed.
         schedules_changed: whether a schedule was created, or will fire at another time.
+        listening: the rows of the endpoints that are told of jobs' ends, where they were asked for before.
     """
 
     def __init__(self, transaction: Transaction) -> None:
@@ -74,6 +75,7 @@ class Unit:
         self.schedules_changed = False
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
+        self.listening: list[Row] | None = None
         self.deliveries: list[NewDelivery] = []
         self.made_due = 0
         self.first_seq: int | None = None

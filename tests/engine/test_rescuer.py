@@ -17,7 +17,6 @@ from engine.upkeep import (
     ALIVE_SECONDS,
     FORGET_WORKERS_SECONDS,
     GRACE_AFTER_OUTAGE_SECONDS,
-    LONGEST_REST_SECONDS,
     Pruner,
     Rescuer,
 )
@@ -34,7 +33,7 @@ async def test_what_a_dead_worker_held_is_run(
     rescuer = Rescuer(store)
     assert await rescuer.run_once() == 0.0
     await eventually(lambda: ended(store, ids))
-    assert await rescuer.run_once() == rescuer.interval_seconds
+    assert await rescuer.run_once() is None
     assert {(await read(store, each)).attempt for each in ids} == {2}
 
 
@@ -57,14 +56,14 @@ async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: py
     assert (await read(store, job_id)).status is JobStatus.QUEUED
 
 
-async def test_many_rescuers_look_less_often_each(store: Store) -> None:
-    """As many as there are workers who were heard from lately; those who were silent for long are forgotten."""
+async def test_the_rescuer_counts_the_workers(store: Store) -> None:
+    """Those who were heard from lately; those who were silent for long are forgotten."""
     alive = [await store.register_worker("host", pid, 10) for pid in range(3)]
     dead = [await store.register_worker("host", pid, 10) for pid in range(3, 5)]
     await age(store, "worker", "heartbeat_at", f"id={dead[0]}", ALIVE_SECONDS + 1)
     await age(store, "worker", "heartbeat_at", f"id={dead[1]}", FORGET_WORKERS_SECONDS + 1)
     rescuer = Rescuer(store)
-    assert await rescuer.run_once() == LONGEST_REST_SECONDS
+    assert await rescuer.run_once() is None
     assert store.fleet.workers == 3
     assert [worker.id for worker in await store.reads.workers()] == [*alive, dead[0]]
 

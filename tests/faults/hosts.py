@@ -21,7 +21,7 @@ from eventually import eventually
 from fleet import FAULT_TASKS, SLOTS, in_brief
 from following import Change, Subscriber
 from history import fetch, read_traces
-from load import Client, Load
+from load import Client, Load, Unconfirmed
 from network import Network
 from private_servers import PrivateMariaDB
 from processes import ServerProcess
@@ -35,6 +35,7 @@ KEY = "a-key-of-the-test-hosts-and-of-nobody-else"
 LOAD_SECONDS = 3600.0
 REST_SECONDS = 180.0
 DRAIN_SECONDS = 240.0
+AVOIDED_SECONDS = 10.0
 
 
 @dataclass(slots=True)
@@ -129,15 +130,23 @@ class Outcome:
 
 
 class AnyServer(Client):
-    """Asks one server or the other."""
+    """Asks one server or the other; for a while not one that has just failed, like any balancer."""
 
     def __init__(self, session: aiohttp.ClientSession, urls: list[str], chance: random.Random) -> None:
         super().__init__(session, urls[0])
         self._urls = urls
         self._chance = chance
+        self._failed_at: dict[str, float] = {}
 
     async def ask(self, query: str, **variables: Any) -> Any:
-        return await Client(self.session, self._chance.choice(self._urls)).ask(query, **variables)
+        now = asyncio.get_running_loop().time()
+        good = [url for url in self._urls if now - self._failed_at.get(url, -AVOIDED_SECONDS) >= AVOIDED_SECONDS]
+        url = self._chance.choice(good or self._urls)
+        try:
+            return await Client(self.session, url).ask(query, **variables)
+        except Unconfirmed:
+            self._failed_at[url] = asyncio.get_running_loop().time()
+            raise
 
 
 async def run(fault: str, folder: Path, *, jobs: int, seconds: float, fault_seconds: float, seed: int) -> Outcome:
