@@ -303,22 +303,22 @@ class WorkerWrites:
         """What each worker still holds; all claims of a worker are renewed in one statement."""
         answers = []
         for beat in requests:
-            registered = await unit.transaction.execute(
-                f"UPDATE worker SET heartbeat_at='{unit.now_text}', running={beat.running} WHERE id={beat.worker_id}"
-            )
-            held: dict[int, bool] = {}
+            rows: list[Row] = []
             if beat.claims:
-                rows = await unit.transaction.fetch(
+                rows = unit.transaction.ahead(
                     f"SELECT id, claim_token, cancel_requested_at IS NOT NULL FROM {self._by_id} "
                     f"WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
                     f"AND status='RUNNING'{unit.transaction.for_update}"
                 )
-                claims = dict(beat.claims)
-                held = {job_id: bool(is_asked) for job_id, token, is_asked in rows if claims[job_id] == token}
-                if held:
-                    await unit.transaction.execute(
-                        f"UPDATE jobs SET lease_until='{unit.later(beat.lease_seconds)}' WHERE id IN ({id_list(held)})"
-                    )
+            registered = await unit.transaction.execute(
+                f"UPDATE worker SET heartbeat_at='{unit.now_text}', running={beat.running} WHERE id={beat.worker_id}"
+            )
+            claims = dict(beat.claims)
+            held = {job_id: bool(is_asked) for job_id, token, is_asked in rows if claims[job_id] == token}
+            if held:
+                await unit.transaction.execute(
+                    f"UPDATE jobs SET lease_until='{unit.later(beat.lease_seconds)}' WHERE id IN ({id_list(held)})"
+                )
             to_cancel = frozenset(job_id for job_id, is_asked in held.items() if is_asked)
             answers.append(Pulse(frozenset(held), to_cancel, registered > 0))
         return answers
@@ -335,14 +335,15 @@ class WorkerWrites:
     async def promote(self, unit: Unit, requests: Sequence[None]) -> list[int]:
         """Make QUEUED what has become due: how many were. Each priority is read in the order of its index."""
         transaction = unit.transaction
-        rows: list[Row] = []
-        for priority in JobPriority:
-            rows += await transaction.fetch(
+        due = await transaction.fetch_each(
+            [
                 f"SELECT id, attempt, run_at, tags IS NOT NULL FROM {self._by_run_at} WHERE listed_status='SCHEDULED' "
                 f"AND priority={int(priority)} AND run_at <= '{unit.now_text}' ORDER BY run_at, id "
                 f"LIMIT {PROMOTE_LIMIT}{transaction.skip_locked}"
-            )
-        if rows:
+                for priority in JobPriority
+            ]
+        )
+        if rows := [row for found in due for row in found]:
             ids: list[int] = [row[0] for row in rows]
             changed = await transaction.execute(
                 f"UPDATE {self._by_id} SET {at_rest(JobStatus.QUEUED, unit.now_text)} WHERE id IN ({id_list(ids)}) "

@@ -65,6 +65,11 @@ class Transaction(ABC):
         """Have ``sql``, which has no ``%``, run just before the next statement, and sent along with it: that saves a
         round trip. Its rows, if it yields any, are in the list when the next statement has been run."""
 
+    async def fetch_each(self, statements: Sequence[str]) -> list[list[Row]]:
+        """The rows of each of these statements, which are sent together."""
+        found = [self.ahead(sql) for sql in statements[:-1]]
+        return [*found, await self.fetch(statements[-1])]
+
     @abstractmethod
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
         """Insert ``rows``; their generated keys, in order."""

@@ -51,16 +51,15 @@ class UpkeepWrites:
     async def rescue(self, unit: Unit, requests: Sequence[None]) -> list[list[Rescued]]:
         """Take back claims whose lease has ended: QUEUED while attempts are left, else FAILED (CANCELLED if asked)."""
         transaction = unit.transaction
-        found: list[int] = []
-        for priority in JobPriority:
-            # all that runs is looked at: no more than there are slots and what is claimed ahead of them
-            found += [
-                row[0]
-                for row in await transaction.fetch(
-                    f"SELECT id FROM {self._by_claim} WHERE status='RUNNING' AND priority={int(priority)} "
-                    f"AND lease_until < '{unit.now_text}' ORDER BY id LIMIT {RESCUE_LIMIT}"
-                )
+        # all that runs is looked at: no more than there are slots and what is claimed ahead of them
+        overdue = await transaction.fetch_each(
+            [
+                f"SELECT id FROM {self._by_claim} WHERE status='RUNNING' AND priority={int(priority)} "
+                f"AND lease_until < '{unit.now_text}' ORDER BY id LIMIT {RESCUE_LIMIT}"
+                for priority in JobPriority
             ]
+        )
+        found = [row[0] for rows in overdue for row in rows]
         if not found:
             return [[] for _ in requests]
         rows = await transaction.fetch(

@@ -241,17 +241,19 @@ def _check_limits(report: Report, jobs: dict[int, Job]) -> None:
             report.blame("I12", f"job {job.id}: one more than {of_key} of {job.concurrency_key!r}, event {event.seq}")
 
 
-def overdue(connection: Connection, now: datetime, excused_until: datetime | None = None) -> list[str]:
-    """I5: the jobs that are RUNNING though their lease ended more than 5 s ago.
+def overdue(
+    connection: Connection, now: datetime, excused_until: datetime | None = None, seconds: float = OVERDUE_SECONDS
+) -> dict[int, str]:
+    """I5: the jobs that are RUNNING though their lease ended more than 5 s ago, in words.
 
     Args:
         now: by the database's clock.
         excused_until: until then nobody could reach the database, or the rows were locked.
     """
-    found = []
+    found = {}
     for job_id, value in fetch(connection, "SELECT id, lease_until FROM jobs WHERE status='RUNNING'"):
         lease_until = moment_of(value)
         since = max(each for each in (lease_until, excused_until) if each is not None) if lease_until else now
-        if lease_until is None or since + timedelta(seconds=OVERDUE_SECONDS) < now:
-            found.append(f"job {job_id} is RUNNING at {now.isoformat()}, its lease ended {lease_until}")
+        if lease_until is None or since + timedelta(seconds=seconds) < now:
+            found[job_id] = f"job {job_id} is RUNNING at {now.isoformat()}, its lease ended {lease_until}"
     return found

@@ -98,8 +98,10 @@ async def cut_off_redis(hosts: Hosts) -> None:
 
 
 async def lose_and_delay(hosts: Hosts) -> None:
-    """5 % of all frames are lost, and the others are 100 ms late."""
+    """5 % of all frames are lost, and the others are 100 ms late: a transaction takes seconds."""
+    hosts.watch.statements_are_slow = True
     await hosts.cut(loss=0.05, delay=0.1)
+    hosts.watch.statements_are_slow = False  # what was under way is excused
 
 
 REDIS_OPTIONS = ("--bind", "0.0.0.0", "--protected-mode", "no")

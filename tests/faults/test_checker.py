@@ -257,10 +257,10 @@ def test_a_broken_history(history: History, breaking: Callable[[History], None],
 def test_what_runs_beyond_its_lease(history: History) -> None:
     history.execute("UPDATE jobs SET status='RUNNING', lease_until='2026-02-05 12:00:00.000000'")
     in_time, late = NOON + timedelta(seconds=5), NOON + timedelta(seconds=5.1)
-    assert overdue(history.connection, in_time) == []
-    [violation] = overdue(history.connection, late)
+    assert overdue(history.connection, in_time) == {}
+    [violation] = overdue(history.connection, late).values()
     assert violation.startswith("job 1 ")
-    assert overdue(history.connection, late, excused_until=NOON + timedelta(seconds=1)) == []
+    assert overdue(history.connection, late, excused_until=NOON + timedelta(seconds=1)) == {}
     history.execute("UPDATE jobs SET lease_until=NULL")
     assert len(overdue(history.connection, NOON)) == 1
 

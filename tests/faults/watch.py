@@ -16,6 +16,7 @@ from models.connection import DatabaseURL
 LOOK_SECONDS = 0.25
 EXCUSE_SECONDS = 15.0
 """After an outage rescuers let 10 s pass and come round every 2 s, when the workers have found their way back."""
+LONGEST_IN_HAND_SECONDS = 30.0
 
 NOW = {"mysql": "SELECT UTC_TIMESTAMP(6)", "sqlite": "SELECT strftime('%Y-%m-%d %H:%M:%f', 'now')"}
 """SQLite has no clock of its own: it is the machine's, as for every process."""
@@ -43,7 +44,8 @@ class Watch:
     """Collects what breaks I5, until it is closed; nothing is held against a time in which nobody could act."""
 
     def __init__(self, url: str) -> None:
-        self.violations: dict[str, str] = {}
+        self.violations: dict[int, str] = {}
+        self.statements_are_slow = False
         self.looks = 0
         self._url = url
         self._now = NOW[DatabaseURL.parse(url).dialect]
@@ -55,6 +57,17 @@ class Watch:
         """Nobody could reach the database, or its rows, until now."""
         self._is_excused_now = True
 
+    def _overdue(self, now: datetime) -> dict[int, str]:
+        """Where each statement may take seconds, a job is seen to whose row a transaction has locked: it is about to be
+        renewed, ended or rescued. But not for ever."""
+        found = overdue(self._connection, now, self._excused_until)
+        if not (found and self.statements_are_slow):
+            return found
+        ids = ",".join(map(str, found))
+        sql = f"SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN ({ids}) LOCK IN SHARE MODE SKIP LOCKED"
+        at_large = {job_id: found[job_id] for (job_id,) in fetch(self._connection, sql)}
+        return at_large | overdue(self._connection, now, self._excused_until, LONGEST_IN_HAND_SECONDS)
+
     def look(self) -> int | None:
         """Look once; how many jobs are not at rest, None when the database is away."""
         try:
@@ -65,8 +78,8 @@ class Watch:
             assert now is not None
             if self._is_excused_now:
                 self._is_excused_now, self._excused_until = False, now + timedelta(seconds=EXCUSE_SECONDS)
-            for each in overdue(self._connection, now, self._excused_until):
-                self.violations.setdefault(each.split(" at ")[0], each)
+            for job_id, each in self._overdue(now).items():
+                self.violations.setdefault(job_id, each)
             sql = "SELECT COUNT(*) FROM jobs WHERE status IN ('SCHEDULED', 'QUEUED', 'PARKED', 'RUNNING')"
             [(count,)] = fetch(self._connection, sql)
         except ERRORS:
