@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pymysql
-from checker import overdue
+from checker import OVERDUE_SECONDS, overdue
 from history import fetch, moment_of
 
 from models.connection import DatabaseURL
@@ -46,6 +46,7 @@ class Watch:
     def __init__(self, url: str) -> None:
         self.violations: dict[int, str] = {}
         self.statements_are_slow = False
+        self._at_large: dict[int, datetime] = {}
         self.looks = 0
         self._url = url
         self._now = NOW[DatabaseURL.parse(url).dialect]
@@ -59,14 +60,18 @@ class Watch:
 
     def _overdue(self, now: datetime) -> dict[int, str]:
         """Where each statement may take seconds, a job is seen to whose row a transaction has locked: it is about to be
-        renewed, ended or rescued. But not for ever."""
-        found = overdue(self._connection, now, self._excused_until)
-        if not (found and self.statements_are_slow):
-            return found
-        ids = ",".join(map(str, found))
+        renewed, ended or rescued. But not for ever; and when the transaction is gone, somebody must come as soon as
+        after the lease."""
+        if not self.statements_are_slow:
+            self._at_large.clear()
+            return overdue(self._connection, now, self._excused_until)
+        found = overdue(self._connection, now, self._excused_until, 0.0)
+        ids = ",".join(map(str, found)) or "NULL"
         sql = f"SELECT id FROM jobs FORCE INDEX (PRIMARY) WHERE id IN ({ids}) LOCK IN SHARE MODE SKIP LOCKED"
-        at_large = {job_id: found[job_id] for (job_id,) in fetch(self._connection, sql)}
-        return at_large | overdue(self._connection, now, self._excused_until, LONGEST_IN_HAND_SECONDS)
+        self._at_large = {job_id: self._at_large.get(job_id, now) for (job_id,) in fetch(self._connection, sql)}
+        too_late = now - timedelta(seconds=OVERDUE_SECONDS)
+        nobodys = {job_id: found[job_id] for job_id, since in self._at_large.items() if since < too_late}
+        return nobodys | overdue(self._connection, now, self._excused_until, LONGEST_IN_HAND_SECONDS)
 
     def look(self) -> int | None:
         """Look once; how many jobs are not at rest, None when the database is away."""
