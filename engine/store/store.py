@@ -103,6 +103,9 @@ class Store:
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
+        # what nobody waits for, and must not wait either: a rescue behind a worker's large batch would come too late
+        self._upkeep_lane = self._lane("upkeep")
+        self._lanes = (self._clients_lane, self._workers_lane, self._upkeep_lane)
         self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
         self.delivery_log = DeliveryLog(database, self._clients_lane)
         self.endpoints = EndpointStore(database, self._clients_lane, self._workers_lane)
@@ -127,12 +130,12 @@ class Store:
 
     async def open(self) -> None:
         await self.database.open()
-        self._clients_lane.start()
-        self._workers_lane.start()
+        for lane in self._lanes:
+            lane.start()
 
     async def close(self) -> None:
-        await self._clients_lane.close()
-        await self._workers_lane.close()
+        for lane in self._lanes:
+            await lane.close()
         await self.database.close()
 
     def listen(self, listener: Listener) -> None:
@@ -142,7 +145,7 @@ class Store:
     @property
     def waiting(self) -> dict[str, int]:
         """How many operations wait in each lane."""
-        return {lane.name: lane.waiting_count for lane in (self._clients_lane, self._workers_lane)}
+        return {lane.name: lane.waiting_count for lane in self._lanes}
 
     def _committed(self, unit: Unit) -> None:
         for source, target, count in unit.count_changes():
@@ -285,26 +288,26 @@ class Store:
 
     async def rescue(self) -> list[Rescued]:
         """Take back the claims whose lease has ended by the database's clock."""
-        rescued: list[Rescued] = await self._workers_lane.submit(self._upkeep.rescue, None, patience_seconds=0.0)
+        rescued: list[Rescued] = await self._upkeep_lane.submit(self._upkeep.rescue, None, patience_seconds=0.0)
         return rescued
 
     async def forget_workers(self, silent_for_seconds: float) -> int:
         """Take workers off the list that were not heard from for so long; how many."""
-        forgotten: int = await self._workers_lane.submit(
+        forgotten: int = await self._upkeep_lane.submit(
             self._upkeep.forget_workers, silent_for_seconds, patience_seconds=0.0
         )
         return forgotten
 
     async def prune(self, older_than_seconds: float, limit: int) -> int:
         """Remove up to ``limit`` jobs that ended longer ago than that, or some of their log lines: how many rows."""
-        pruned: int = await self._workers_lane.submit(
+        pruned: int = await self._upkeep_lane.submit(
             self._upkeep.prune, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
         )
         return pruned
 
     async def prune_firings(self, older_than_seconds: float, limit: int) -> int:
         """Remove up to ``limit`` firings of schedules from longer ago than that; how many."""
-        pruned: int = await self._workers_lane.submit(
+        pruned: int = await self._upkeep_lane.submit(
             self._upkeep.prune_firings, PruneRequest(older_than_seconds, limit), weight=limit, patience_seconds=0.0
         )
         return pruned
@@ -347,7 +350,7 @@ class Store:
 
     async def tidy_limits(self, after: int) -> int:
         """Remove limits that nobody needs, some after the one with this number; the last of them, 0 at the end."""
-        last: int = await self._workers_lane.submit(self._limits.tidy, after, patience_seconds=0.0)
+        last: int = await self._upkeep_lane.submit(self._limits.tidy, after, patience_seconds=0.0)
         return last
 
     async def deployment(self) -> str:

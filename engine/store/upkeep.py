@@ -17,7 +17,7 @@ from engine.store.unit import Unit, id_list
 from engine.store.writes import remove, thin_logs, touch_tags
 from models.enums import TERMINAL, JobPriority, JobStatus
 
-RESCUE_LIMIT = 500
+RESCUE_LIMIT = 200
 LOST = ErrorRecord("WORKER_LOST", "The worker that ran it was not heard from in time.")
 LOST_FOR_GOOD = ErrorRecord("WORKER_LOST", "The worker that ran the last allowed attempt was not heard from in time.")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -26,6 +27,7 @@ from engine.states import Trigger
 from engine.store.database import to_text
 from engine.store.listing import JobFilter
 from engine.store.store import Store
+from engine.store.unit import Unit
 from engine.store.upkeep import Rescued
 from models.enums import JobPriority, JobStatus
 
@@ -84,6 +86,28 @@ async def test_what_is_held_stays(store: Store) -> None:
     before = await fetch_job(store, held)
     assert await store.rescue() == [Rescued(gone, 1, JobStatus.QUEUED)]
     assert await fetch_job(store, held) == before
+
+
+async def test_a_rescue_does_not_wait_behind_a_worker(store: Store) -> None:
+    """A transaction of a worker's batch may take seconds; the rescue has one of its own."""
+    if store.database.dialect == "sqlite":
+        pytest.skip("SQLite has one writer at a time")
+    gone = await lost(store)
+    began, may_end = asyncio.Event(), asyncio.Event()
+
+    async def slowly(_unit: Unit, requests: Sequence[None]) -> Sequence[None]:
+        began.set()
+        await may_end.wait()
+        return requests
+
+    slow = store._workers_lane.submit(slowly, None)
+    await began.wait()
+    try:
+        async with asyncio.timeout(10):
+            assert await store.rescue() == [Rescued(gone, 1, JobStatus.QUEUED)]
+    finally:
+        may_end.set()
+        await slow
 
 
 async def test_a_late_finish_is_refused(store: Store) -> None:
