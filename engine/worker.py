@@ -29,7 +29,7 @@ from engine.executor import Attempts, timed_out
 from engine.heart import Heart
 from engine.joblogs import JobLogs
 from engine.metrics import CLAIM_SECONDS, JOBS_CLAIMED, OTHER, TASKS_ABANDONED, Tally
-from engine.notifier.contract import SAFETY_SECONDS, News, Notifier
+from engine.notifier.contract import News, Notifier
 from engine.notifier.poll import PollNotifier
 from engine.offers import Offer
 from engine.rate import Rate
@@ -48,7 +48,7 @@ log = structlog.get_logger("signalbox.worker")
 LEASE_SECONDS = 30.0
 POLL_SECONDS = 0.25
 LONGEST_REST_SECONDS = 2.0
-"""While hints arrive, a worker that knows of others leaves it to them for so long to find what no hint told of."""
+"""A worker that knows of others leaves it to them for so long to find what no hint told of."""
 MAX_CLAIM = 1000
 """One claim takes at most so many: its rows are locked, and its transaction grows with it."""
 LONGEST_PREFETCH = 2000
@@ -275,9 +275,8 @@ class Worker(Service):
         if not self._may_be_more:
             self._notifier.await_work()
         seconds = self._notifier.pause(POLL_SECONDS)
-        at_most = LONGEST_REST_SECONDS if self._notifier.is_live else SAFETY_SECONDS
         # one that takes only some tasks cannot rely on the others
-        return self._store.fleet.rest(seconds, at_most if self.takes.undeclared else seconds)
+        return self._store.fleet.rest(seconds, LONGEST_REST_SECONDS if self.takes.undeclared else seconds)
 
     def look(self) -> None:
         """Claim at once: somebody has told of a job."""
