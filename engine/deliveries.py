@@ -49,7 +49,6 @@ MAX_UNDER_WAY = 768
 """Tries under way in one process, whatever comes: each has a socket, and systems allow 1,024 files."""
 IDLE_SECONDS = 2.0
 """Between the looks while no webhook is pending. What this process commits wakes it at once."""
-LONGEST_IDLE_SECONDS = 10.0
 MAX_ERROR_LENGTH = 1024
 KEPT_BODY_BYTES = 1024
 DISABLED_AFTER_SECONDS = 5 * 86_400.0
@@ -104,7 +103,7 @@ class Deliveries(Service):
         was_told, self._may_be_more = self._may_be_more, False
         if not was_told and not await self._store.reads.is_any_delivery_pending():
             self._lanes = +self._lanes
-            return self._store.fleet.rest(IDLE_SECONDS, LONGEST_IDLE_SECONDS)
+            return self._store.fleet.rest(IDLE_SECONDS)
         due = await self._store.claim_deliveries(
             min(free, self._concurrency),
             LEASE_SECONDS,

@@ -26,7 +26,7 @@ from engine.errors import CursorExpired, InvalidInput, SlowConsumer
 from engine.notifier.contract import Notifier
 from engine.notifier.poll import PollNotifier
 from engine.records import EventRecord, StatusChange
-from engine.service import Rest, Service
+from engine.service import Service
 from engine.store.store import Store
 from engine.store.unit import Unit
 from models.enums import JobPriority, JobStatus
@@ -276,7 +276,7 @@ class Feed(Service):
         if len(ready) < len(events):
             return 0.01
         is_behind = len(events) >= PAGE or bool(self._brought) or self._hinted > (self._position or 0)
-        return 0.0 if is_behind else Rest(self._notifier.pause(POLL_SECONDS))
+        return 0.0 if is_behind else self._notifier.pause(POLL_SECONDS)
 
     def _own(self, position: int) -> list[EventRecord]:
         """What this process has committed right behind ``position``, if nobody else has a number in between."""

@@ -12,6 +12,8 @@ from __future__ import annotations
 
 from engine.service import Rest
 
+LONGEST_REST_SECONDS = 10.0
+
 
 class Fleet:
     """The workers on one database; counted by the rescuer of each process, now and then."""
@@ -19,7 +21,7 @@ class Fleet:
     def __init__(self) -> None:
         self.workers = 1
 
-    def rest(self, seconds: float, at_most: float) -> Rest:
+    def rest(self, seconds: float, at_most: float = LONGEST_REST_SECONDS) -> Rest:
         """The seconds until this process looks again.
 
         Args:

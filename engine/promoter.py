@@ -15,7 +15,6 @@ class Promoter(Service):
     interval_seconds = 1.0
     idle_seconds = 2.0
     """While nothing is SCHEDULED. What this process commits wakes it; it may have to take over another's."""
-    longest_seconds = 10.0
 
     def __init__(self, store: Store, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
@@ -29,8 +28,8 @@ class Promoter(Service):
     async def run_once(self) -> float | None:
         wait = await self._store.seconds_to_next_due()
         if wait is None:
-            return self._store.fleet.rest(self.idle_seconds, self.longest_seconds)
+            return self._store.fleet.rest(self.idle_seconds)
         if wait > 0:
-            return min(wait, self._store.fleet.rest(self.interval_seconds, self.longest_seconds))
+            return min(wait, self._store.fleet.rest(self.interval_seconds))
         await self._store.promote_due()
         return 0.0

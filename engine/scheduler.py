@@ -18,7 +18,6 @@ class Scheduler(Service):
 
     name = "scheduler"
     interval_seconds = 1.0
-    longest_seconds = 10.0
 
     def __init__(self, store: Store, limits_of: LimitsOf, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
@@ -31,7 +30,7 @@ class Scheduler(Service):
             self.wake()
 
     async def run_once(self) -> float | None:
-        rest = self._store.fleet.rest(self.interval_seconds, self.longest_seconds)
+        rest = self._store.fleet.rest(self.interval_seconds)
         wait = await self._store.schedules.seconds_to_next()
         if wait is None:
             return rest

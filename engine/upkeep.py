@@ -13,7 +13,7 @@ from engine.clock import Clock
 from engine.endpoints import Endpoints
 from engine.errors import Unavailable
 from engine.metrics import JOBS_RESCUED
-from engine.service import Service
+from engine.service import Rest, Service
 from engine.store.store import Store
 from engine.store.unit import Unit
 from models.enums import JobStatus
@@ -21,7 +21,7 @@ from models.enums import JobStatus
 log = structlog.get_logger("signalbox.upkeep")
 
 GRACE_AFTER_OUTAGE_SECONDS = 10.0
-ALIVE_SECONDS = 15.0
+PRESENT_SECONDS = 15.0
 """A worker that was heard from in this time, three heartbeats, shares in the work."""
 FORGET_WORKERS_SECONDS = 60.0
 LOOK_FOR_WORKERS_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Rescuer(Service):
                 return None
             rescued = await self._store.rescue() if await self._store.reads.is_any(JobStatus.RUNNING) else []
             if now >= self._workers_at:
-                alive, silent = await self._store.reads.count_workers(ALIVE_SECONDS, FORGET_WORKERS_SECONDS)
+                alive, silent = await self._store.reads.count_workers(PRESENT_SECONDS, FORGET_WORKERS_SECONDS)
                 if silent:
                     await self._store.forget_workers(FORGET_WORKERS_SECONDS)
                 self._store.fleet.workers = alive
@@ -118,7 +118,7 @@ class Unparker(Service):
             self._tidy_at = self.clock.monotonic() + (TIDY_LIMITS_SECONDS if self._tidied == 0 else 1.0)
         if unparked:
             return 0.0
-        return REFILL_SECONDS if is_any_waiting else self._store.fleet.rest(self.interval_seconds, 10.0)
+        return Rest(REFILL_SECONDS) if is_any_waiting else self._store.fleet.rest(self.interval_seconds)
 
 
 class Rekeyer(Service):

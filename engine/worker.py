@@ -220,12 +220,12 @@ class Worker(Service):
     async def run_once(self) -> float | None:
         worker_id = self.id or await self.register()
         if self.room <= 0 or self._offer is not None:
-            return Rest(self._notifier.pause(POLL_SECONDS))
+            return self._notifier.pause(POLL_SECONDS)
         was_told, self._may_be_more = self._may_be_more, False
         if not was_told and not await self._store.reads.is_any_claimable(self.takes):
             return self._pause_for_news()
         if self._offer is not None:  # it was made while we looked
-            return Rest(self._notifier.pause(POLL_SECONDS))
+            return self._notifier.pause(POLL_SECONDS)
         began = self.clock.monotonic()
         self._is_claiming = True
         try:

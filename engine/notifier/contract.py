@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
 
-from engine.service import Service
+from engine.service import Rest, Service
 
 SAFETY_SECONDS = 1.0
 """How often everyone looks although hints arrive: one may have been lost and nobody knows."""
@@ -97,6 +97,6 @@ class Notifier(ABC):
         """What is in the way of hints at this moment, whether it runs or not; None when nothing is."""
         return None
 
-    def pause(self, polling_seconds: float) -> float:
+    def pause(self, polling_seconds: float) -> Rest:
         """The seconds until a loop looks again that polls every ``polling_seconds`` when there are no hints."""
-        return max(polling_seconds, SAFETY_SECONDS) if self.is_live else polling_seconds
+        return Rest(max(polling_seconds, SAFETY_SECONDS) if self.is_live else polling_seconds)

@@ -14,9 +14,9 @@ from engine.errors import Unavailable
 from engine.store.claims import ClaimRequest
 from engine.store.store import Store
 from engine.upkeep import (
-    ALIVE_SECONDS,
     FORGET_WORKERS_SECONDS,
     GRACE_AFTER_OUTAGE_SECONDS,
+    PRESENT_SECONDS,
     Pruner,
     Rescuer,
 )
@@ -60,7 +60,7 @@ async def test_the_rescuer_counts_the_workers(store: Store) -> None:
     """Those who were heard from lately; those who were silent for long are forgotten."""
     alive = [await store.register_worker("host", pid, 10) for pid in range(3)]
     dead = [await store.register_worker("host", pid, 10) for pid in range(3, 5)]
-    await age(store, "worker", "heartbeat_at", f"id={dead[0]}", ALIVE_SECONDS + 1)
+    await age(store, "worker", "heartbeat_at", f"id={dead[0]}", PRESENT_SECONDS + 1)
     await age(store, "worker", "heartbeat_at", f"id={dead[1]}", FORGET_WORKERS_SECONDS + 1)
     rescuer = Rescuer(store)
     assert await rescuer.run_once() is None
