@@ -224,6 +224,7 @@ async def test_it_knows_when_redis_is_of_no_use(join: Any, redis_server: RedisSe
     assert len(events) < 30, events
 
 
+@BUSY
 async def test_emptied(join: Any, redis_server: RedisServer) -> None:
     """Nothing that matters was there."""
     (teller, _), (worker, heard) = await join(), await join()
