@@ -1,7 +1,8 @@
 """The base of every loop: it survives its own exceptions, says so, and stops when it is told to.
 
-Loops that have nothing to do look again at the same moments, one second apart, in all of a process: a database that is
-asked ten things in a row is idle for longer, and wakes up less often, than one that is asked them one by one.
+Loops that have nothing to do look again at the same moments, one second apart, in all of a process, and those that
+rest for two seconds or more at every other one: a database that is asked ten things in a row is idle for longer, and
+wakes up less often, than one that is asked them one by one.
 
 Failure handling: a turn that raises is logged with its traceback, counted, and tried again after a growing pause; the
 loop itself ends only by ``stop``. ``health`` tells when the last good turn was, so that readiness can see a dead loop.
@@ -139,9 +140,10 @@ class Service:
         process's moments."""
         if seconds < MOMENTS_SECONDS:
             return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - no secret
+        step = MOMENTS_SECONDS if seconds < 2 * MOMENTS_SECONDS else 2 * MOMENTS_SECONDS
         since = self.clock.monotonic() - _phase(os.getpid())
-        end = math.floor((since + seconds) / MOMENTS_SECONDS) * MOMENTS_SECONDS
-        return end - since if end - since >= TOO_SOON_SECONDS else end - since + MOMENTS_SECONDS
+        end = math.floor((since + seconds) / step) * step
+        return end - since if end - since >= TOO_SOON_SECONDS else end - since + step
 
     def _report(self, error: Exception, failures_in_a_row: int) -> None:
         if isinstance(error, Unavailable):
@@ -161,6 +163,5 @@ class Service:
 
 @functools.cache
 def _phase(_pid: int) -> float:
-    """Where in a second the moments of this process are: elsewhere than those of others, even of one it was forked
-    from."""
-    return random.uniform(0.0, MOMENTS_SECONDS)  # noqa: S311 - no secret
+    """Where the moments of this process are: elsewhere than those of others, even of one it was forked from."""
+    return random.uniform(0.0, 2 * MOMENTS_SECONDS)  # noqa: S311 - no secret

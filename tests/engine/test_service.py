@@ -132,19 +132,22 @@ async def due_after_a_turn(clock: FakeClock, wait: float | None) -> float:
 
 
 async def test_idle_loops_of_a_process_look_at_the_same_moments() -> None:
-    """Whole seconds apart, never later than they wished by more than what would be too soon, nor by half too early."""
+    """Whole seconds apart, those that rest for longer at every other one; never later than they wished by more than
+    what would be too soon, nor earlier than by the time between two moments."""
     clock = FakeClock()
-    moments = set()
+    moments: dict[float, set[float]] = {MOMENTS_SECONDS: set(), 2 * MOMENTS_SECONDS: set()}
     for passed in (0.0, 0.13, 0.31, 0.77, 0.92):
         clock.pass_by(passed)
         now = clock.monotonic()
-        for wait in (None, Rest(1.0), Rest(2.5), Rest(60.0)):
+        for wait in (None, Rest(1.0), Rest(1.9), Rest(2.0), Rest(2.5), Rest(60.0)):
             due = await due_after_a_turn(clock, wait)
             wished = Idle.interval_seconds if wait is None else wait
+            step = MOMENTS_SECONDS if wished < 2 * MOMENTS_SECONDS else 2 * MOMENTS_SECONDS
             assert TOO_SOON_SECONDS <= due - now <= wished + TOO_SOON_SECONDS
-            assert due - now > wished - MOMENTS_SECONDS
-            moments.add(round(due % MOMENTS_SECONDS, 6) % MOMENTS_SECONDS)
-    assert len(moments) == 1
+            assert due - now > wished - step
+            moments[step].add(round(due % step, 6) % step)
+    [[short], [long]] = moments.values()
+    assert short == round(long % MOMENTS_SECONDS, 6) % MOMENTS_SECONDS
 
 
 async def test_what_is_due_is_not_kept_waiting() -> None:
