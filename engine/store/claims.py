@@ -12,9 +12,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from engine.records import ClaimedJob, Finish
+from engine.store.admission import Met
 from engine.store.database import Collision, Database, Row, from_text
 from engine.store.endpoints import ask_who_listens
-from engine.store.limits import SPECIAL_TASKS, LimitWrites, Met
+from engine.store.limits import SPECIAL_TASKS, LimitWrites
 from engine.store.parking import MAY_BE_CLAIMED, PARK_CHUNK, ParkingWrites
 from engine.store.routing import TASK_NAME, Routing, Takes, any_routed
 from engine.store.rows import CLAIM_COLUMNS, PRIORITIES, at_rest, encode_error
@@ -86,6 +87,7 @@ class WorkerWrites:
         self._parking = ParkingWrites(database)
         self._limits = LimitWrites(database)
         self._reach = FARTHEST
+        self._special_count = 0
         self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         # Rows whose ids are known are read by them: by their status, a server would lock what others are running.
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
@@ -99,7 +101,7 @@ class WorkerWrites:
         limit = request.limit if request.wanted is None else min(request.limit, request.wanted())
         if limit <= 0:
             return []
-        jobs, marks = await self._next(unit, limit, request.takes)
+        jobs, marks = await self._next(unit, limit, request)
         if len(jobs) < limit and not (unit.parked or unit.passed or unit.left or unit.unread):
             unit.became_queued = 0  # nothing is left that a worker would have to be woken for
         if not jobs:
@@ -161,7 +163,9 @@ class WorkerWrites:
         await touch_tags(unit, [job.id for job in claimed if job.has_tags])
         return claimed
 
-    async def _next(self, unit: Unit, limit: int, takes: Takes | None) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
+    async def _next(
+        self, unit: Unit, limit: int, request: ClaimRequest
+    ) -> tuple[list[Sequence[Any]], Mapping[int, str]]:
         """Lock the next jobs that may be claimed, with the marks of those that have limits (limits.py), and park those
         that are in the way.
 
@@ -174,6 +178,7 @@ class WorkerWrites:
         passed: set[int] = set()
         count = min(limit, self._reach)
         for _ in range(ROUNDS):
+            rules = self._limits.ask_rules(unit) if self._special_count else None
             # ORDER BY is exactly the index: a sort would lock thousands of rows.
             rows = await transaction.fetch_many(
                 self._claim_columns,
@@ -181,16 +186,20 @@ class WorkerWrites:
                 f"LIMIT {count + len(passed)}{transaction.skip_locked}",
             )
             queue = [unpack(row) for row in rows]
+            takes = request.takes
             jobs = queue if takes is None else await self._routing.taken(unit, queue, takes, count)
             if queue and not jobs:  # all of it was routed
                 count = max(limit, PARK_CHUNK)
                 continue
-            if not jobs or int(jobs[0][SPECIAL_COUNT]) == 0:
+            if jobs:
+                self._special_count = int(jobs[0][SPECIAL_COUNT])
+            if not jobs or not self._special_count:
                 unit.unread |= len(queue) == count < limit
                 self._reach = FARTHEST
                 return jobs[:limit], {}
             met = [Met(int(row[0]), row[TASK_NAME], row[KEY] or None) for row in jobs if int(row[0]) not in passed]
-            admission = await self._limits.admit(unit, met, limit)
+            is_known = rules is not None and len(rules) == self._special_count
+            admission = await self._limits.admit(unit, met, limit, request.worker_id, rules if is_known else None)
             taken = len(admission.claimable)
             passed.update(admission.passed)
             unit.passed += len(admission.passed)
@@ -206,6 +215,10 @@ class WorkerWrites:
                 return [row for row in jobs if int(row[0]) in claimable], admission.marks
             count = max(limit, PARK_CHUNK)
         return [], {}
+
+    def committed(self, unit: Unit) -> None:
+        """Told of each unit once it is."""
+        self._limits.committed(unit)
 
     async def finish(self, unit: Unit, requests: Sequence[Finish]) -> list[bool]:
         """Whether each was accepted: False when the job is no longer this claim's."""

@@ -1,11 +1,12 @@
 """Limits of tasks over all machines: how many jobs run at once, of a task and of each concurrency key, and how often
 one is started.
 
-Nothing is counted that could go wrong: how many run is read from the jobs themselves. A job that is claimed under a
-limit bears its *mark* while it runs, in ``parked_task``, whose index counts them; every change of the status takes it
-away, in the same statement. There is a row for each limit (``task_limit``), and whoever claims jobs under it holds its
-lock: so of two that claim at once one counts what the other has taken. It is taken with SKIP LOCKED: nobody waits for
-it, and a job whose limit is just being counted is left in the queue for the moment. It is not touched when a job ends.
+Nothing is counted that could go wrong: how many run is read from the jobs themselves, or remembered by a worker that is
+alone (limit_runs.py). A job that is claimed under a limit bears its *mark* while it runs, in ``parked_task``, whose
+index counts them; every change of the status takes it away, in the same statement. There is a row for each limit
+(``task_limit``), and whoever claims jobs under it holds its lock: so of two that claim at once one counts what the
+other has taken. It is taken with SKIP LOCKED: nobody waits for it, and a job whose limit is just being counted is left
+in the queue for the moment. It is not touched when a job ends.
 
 A claim that meets many jobs for which there is no room *parks* them, like those of a paused task (parking.py), each
 under its limit: so a long backlog of one key is not read again by each claim. Where they are few among those that it
@@ -26,111 +27,44 @@ The forms of ``parked_task``, none of which a task can have as its name:
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+import itertools
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
-from engine.limits import StartRate
 from engine.records import Finish
-from engine.store.database import Database, Row, from_text, to_text
+from engine.store.admission import (
+    COMES,
+    RUNS,
+    WAITS,
+    WHOLE_TASK,
+    Admission,
+    Bucket,
+    Met,
+    Places,
+    choose,
+    limits_of,
+    repr_mark,
+    rules_of,
+)
+from engine.store.database import Collision, Database, Row, to_text
+from engine.store.limit_runs import LimitRuns
 from engine.store.parking import MAY_BE_CLAIMED
 from engine.store.unit import Unit, id_list
 
-WHOLE_TASK = ""
-"""The key of the limit over all jobs of a task: no concurrency key is empty."""
-RUNS, WAITS, COMES = "\x1d", "\x1e", "\x1f"
 BRANCHES = 100
 """So many limits are looked at in one statement."""
 PUT_BACK_CHUNK = 500
 TIDY_CHUNK = 500
-
-
-@dataclass(frozen=True, slots=True)
-class Met:
-    """A job that a claim has met; ``key`` is its concurrency key."""
-
-    id: int
-    task_name: str
-    key: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What operators and a task itself say of how its jobs are claimed."""
-
-    paused: bool
-    max_concurrency: int | None
-    max_concurrency_per_key: int | None
-    rate: StartRate | None
-
-    @property
-    def counts(self) -> bool:
-        """Whether its jobs are counted: they have limits, and may be claimed at all."""
-        return not self.paused and (self.limits_all or self.max_concurrency_per_key is not None)
-
-    @property
-    def limits_all(self) -> bool:
-        """Whether something limits all jobs of the task together."""
-        return self.max_concurrency is not None or self.rate is not None
-
-    def key_of(self, job: Met) -> str:
-        """The key whose jobs are counted with this one; an empty text where none are."""
-        return WHOLE_TASK if self.max_concurrency_per_key is None else job.key or WHOLE_TASK
-
+MAX_KNOWN = 20_000
+"""So many limits' numbers are remembered."""
 
 SPECIAL = "paused=1 OR max_concurrency IS NOT NULL OR max_concurrency_per_key IS NOT NULL OR rate_limit IS NOT NULL"
 SPECIAL_TASKS = f"(SELECT COUNT(*) FROM task WHERE {SPECIAL})"
 """How many tasks are paused or have limits, which a server finds once for a statement: to ask for the task of each job
 would cost the claim a look-up a row. No lock is taken on tasks: a locking SELECT locks the tables of the outermost
 query alone."""
-
-
-@dataclass(slots=True)
-class Admission:
-    """Which jobs may be claimed.
-
-    Attributes:
-        claimable: those that may.
-        marks: what some of them bear meanwhile.
-        paused: those whose task is paused.
-        parked: those for which there is no room, by the limit.
-        passed: those whose limit another transaction is counting.
-    """
-
-    claimable: list[int] = field(default_factory=list)
-    marks: dict[int, str] = field(default_factory=dict)
-    paused: list[int] = field(default_factory=list)
-    parked: dict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    passed: list[int] = field(default_factory=list)
-
-    @property
-    def refused(self) -> int:
-        """How many there is no room for."""
-        return sum(map(len, self.parked.values()))
-
-
-@dataclass(slots=True)
-class _Bucket:
-    """The tokens of a rate, as a time: until then all were given out."""
-
-    rate: StartRate
-    now: datetime
-    next_start_at: datetime
-
-    @classmethod
-    def of(cls, rate: StartRate, now: datetime, stored: str | None) -> _Bucket:
-        earliest = now - timedelta(seconds=rate.interval * (rate.burst - 1))
-        return cls(rate, now, earliest if stored is None else max(earliest, from_text(stored)))
-
-    @property
-    def tokens(self) -> int:
-        """How many starts are allowed now."""
-        saved = (self.now - self.next_start_at).total_seconds()
-        return 0 if saved < 0 else min(self.rate.burst, int(saved / self.rate.interval + 1e-6) + 1)
-
-    def take(self) -> None:
-        self.next_start_at += timedelta(seconds=self.rate.interval)
+RULES = f"SELECT name, paused, max_concurrency, max_concurrency_per_key, rate_limit FROM task WHERE {SPECIAL}"
+"""Of all tasks that are paused or have limits."""
 
 
 def is_limited(mark: str) -> bool:
@@ -148,115 +82,137 @@ class LimitWrites:
         self._any_waiting = any_waiting(database)
         self._database = database
         self._looked_at = WAITS
+        self._known: dict[tuple[str, str], int] = {}
+        self._runs = LimitRuns()
+        self._was_alone = False
 
-    async def _rules(self, unit: Unit, names: Collection[str]) -> dict[str, Rules]:
-        """What is special about those of these tasks that are paused or have limits, by their names."""
-        rows = await unit.transaction.fetch(
-            "SELECT name, paused, max_concurrency, max_concurrency_per_key, rate_limit FROM task WHERE " + SPECIAL
-        )
-        return {
-            name: Rules(bool(paused), at_once, per_key, StartRate.parse(rate) if rate else None)
-            for name, paused, at_once, per_key, rate in rows
-            if name in names
-        }
+    def ask_rules(self, unit: Unit) -> list[Row]:
+        """Ask what is special about tasks, along with the next statement."""
+        return unit.transaction.ahead(RULES)
 
-    async def admit(self, unit: Unit, jobs: Sequence[Met], most: int) -> Admission:
-        """Which of ``jobs`` may be claimed, the first of them first, ``most`` at most. What comes after those was not
-        looked at.
+    async def admit(
+        self, unit: Unit, jobs: Sequence[Met], most: int, worker_id: int, rules_found: Sequence[Row] | None
+    ) -> Admission:
+        """Which of ``jobs`` may be claimed by a worker, the first of them first, ``most`` at most. What comes after
+        those was not looked at.
 
         The jobs are locked, and their limits will be: until the end of the transaction nobody else counts.
+
+        Args:
+            rules_found: what ``ask_rules`` has brought; None where it has to be asked for.
         """
-        rules = await self._rules(unit, {job.task_name for job in jobs})
-        wanted: dict[str, set[str]] = {}
+        rules = rules_of(await unit.transaction.fetch(RULES) if rules_found is None else rules_found)
+        wanted: dict[tuple[str, str], bool] = {}  # and whether it limits anything
         for job in jobs:
             rule = rules.get(job.task_name)
             if rule is not None and rule.counts:
-                wanted.setdefault(job.task_name, {WHOLE_TASK}).add(rule.key_of(job))
-        ids, held = await self._hold(unit, wanted)
-        running = await self._running(unit, {ids[name, WHOLE_TASK] for name in wanted})
-        buckets = {
-            name: _Bucket.of(rule.rate, unit.now, held[ids[name, WHOLE_TASK]])
-            for name, rule in rules.items()
-            if rule.rate is not None and name in wanted and ids[name, WHOLE_TASK] in held
-        }
-        found = Admission()
+                wanted[job.task_name, WHOLE_TASK] = rule.limits_all
+                if key := rule.key_of(job):
+                    wanted[job.task_name, key] = True
         for job in jobs:
-            if len(found.claimable) == most:
-                break
-            name, rule = job.task_name, rules.get(job.task_name)
-            if rule is None:
-                found.claimable.append(job.id)
-                continue
-            if rule.paused:
-                found.paused.append(job.id)
-                continue
-            key = rule.key_of(job)
-            whole, own = ids[name, WHOLE_TASK], ids[name, key] if key else 0
-            if (own and own not in held) or (rule.limits_all and whole not in held):
-                found.passed.append(job.id)
-                continue
-            full = self._full(rule, running, whole, own, buckets.get(name))
-            if full is not None:
-                found.parked[full].append(job.id)
-                continue
-            running[whole] += 1
-            running[own] += 1
-            if name in buckets:
-                buckets[name].take()
-            found.claimable.append(job.id)
-            found.marks[job.id] = f"{RUNS}{whole}.{own}"
+            self._runs.waits(job.id)
+        places = await self._hold(unit, wanted, worker_id)
+        found, buckets = choose(unit.now, jobs, most, rules, places)
+        # nobody is refused a place by what is known alone: somebody else may have ended a job
+        if refusing := [limit for limit in found.parked if limit in places.known]:
+            places.running.update(await self._read(unit, refusing, places.ids))
+            found, buckets = choose(unit.now, jobs, most, rules, places)
+        for job_id, mark in found.marks.items():
+            self._runs.claimed(job_id, limits_of(mark))
         for name, bucket in sorted(buckets.items()):
             await unit.transaction.execute(
                 f"UPDATE {self._limits} SET next_start_at='{to_text(bucket.next_start_at)}' "
-                f"WHERE id={ids[name, WHOLE_TASK]}"
+                f"WHERE id={places.ids[name, WHOLE_TASK]}"
             )
         return found
 
-    @staticmethod
-    def _full(rule: Rules, running: Counter[int], whole: int, own: int, bucket: _Bucket | None) -> int | None:
-        """The limit that has no room for one more job of the task and key; None when all have."""
-        if own and rule.max_concurrency_per_key is not None and running[own] >= rule.max_concurrency_per_key:
-            return own
-        if rule.max_concurrency is not None and running[whole] >= rule.max_concurrency:
-            return whole
-        return whole if bucket is not None and bucket.tokens <= 0 else None
+    async def _hold(self, unit: Unit, wanted: Mapping[tuple[str, str], bool], worker_id: int) -> Places:
+        """Take the locks of the limits that are ``wanted``, each with whether it limits anything; those that are
+        missing are made. A worker that is not on the list holds none."""
+        if not wanted:
+            return Places({}, {}, {})
+        known = {each: self._known[each] for each in wanted if each in self._known}
+        found, made = await self._look_up(unit, [each for each in wanted if each not in known])
+        ids = known | found | made
+        lock = (
+            f"SELECT id, next_start_at FROM {self._limits} WHERE id IN ({id_list(ids.values())}) ORDER BY id"
+            f"{unit.transaction.skip_locked}"
+        )
+        list_ = f"SELECT COUNT(*), COUNT(CASE WHEN id={worker_id} THEN 1 END) FROM worker"
+        tasks = {number for (_name, key), number in ids.items() if key == WHOLE_TASK}
+        # what is counted is what was committed when all that can be locked is
+        ahead = [] if self._was_alone else self._counts(tasks)
+        locked, [(workers, is_listed)], *counts = await unit.transaction.fetch_each([lock, list_, *ahead])
+        held: dict[int, str | None] = dict(locked)
+        doubtful = [each for each, number in known.items() if number not in held]
+        if doubtful:  # another is counting them, or they were removed since
+            found, made = await self._look_up(unit, doubtful)
+            if any(ids[each] != number for each, number in found.items()):
+                raise Collision("Limits were removed, and made again, by others.")  # they are known now
+            ids |= made
+            held.update(dict.fromkeys(made.values()))
+        if not is_listed:
+            return Places(ids, {}, {})
+        self._was_alone = workers == 1
+        self._runs.forget_unless(is_alone=self._was_alone, worker_id=worker_id, now=unit.now)
+        if not self._was_alone:
+            return Places(ids, held, _sum(counts or await unit.transaction.fetch_each(self._counts(tasks))))
+        limits = {ids[each] for each, is_limit in wanted.items() if is_limit and ids[each] in held}
+        running = self._runs.counts(limits)
+        if unknown := limits - running.keys():
+            running.update(await self._read(unit, unknown, ids))
+        return Places(ids, held, running, frozenset(limits - unknown))
 
-    async def _hold(
-        self, unit: Unit, wanted: Mapping[str, set[str]]
-    ) -> tuple[dict[tuple[str, str], int], dict[int, str | None]]:
-        """The numbers of limits, by task and key, which are made where they are missing; and those of them that nobody
-        else is counting, now locked, with their rates' times. Two who make the same one collide, and the second begins
-        again."""
-        ids: dict[tuple[str, str], int] = {}
-        held: dict[int, str | None] = {}
-        for name, keys in sorted(wanted.items()):
-            marks = ",".join(["%s"] * len(keys))
-            of_keys = f"FROM task_limit WHERE task_name=%s AND limit_key IN ({marks})"
-            for limit, key, next_start_at in await unit.transaction.fetch(
-                f"SELECT id, limit_key, next_start_at {of_keys} ORDER BY limit_key{unit.transaction.skip_locked}",
-                [name, *sorted(keys)],
-            ):
-                ids[name, key] = limit
-                held[limit] = next_start_at
-            missing = [(name, key) for key in sorted(keys) if (name, key) not in ids]
-            if missing:
-                rows = await unit.transaction.fetch(f"SELECT limit_key, id {of_keys}", [name, *sorted(keys)])
-                ids.update({(name, key): limit for key, limit in rows})
-                new = [each for each in missing if each not in ids]
-                made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), new) if new else []
-                ids.update(zip(new, made, strict=True))
-                held.update(dict.fromkeys(made))
-        return ids, held
+    async def _read(
+        self, unit: Unit, unknown: Collection[int], ids: Mapping[tuple[str, str], int]
+    ) -> Mapping[int, int]:
+        """Learn which jobs run under limits whose locks are held: how many under each."""
+        rows: list[Row] = []
+        marks = []
+        for (name, key), number in ids.items():
+            if number in unknown and key == WHOLE_TASK:
+                rows += await unit.transaction.fetch(f"SELECT parked_task, id {self._of_task(number)}")
+            elif number in unknown:
+                marks.append(repr_mark(RUNS, f"{ids[name, WHOLE_TASK]}.{number}"))
+        if marks:
+            rows += await unit.transaction.fetch(
+                f"SELECT parked_task, id FROM {self._by_parked} WHERE parked_task IN ({','.join(sorted(marks))})"
+            )
+        self._runs.learn(unknown, [(job_id, limits_of(mark)) for mark, job_id in rows])
+        return self._runs.counts(unknown)
 
-    async def _whole(self, unit: Unit, names: Collection[str]) -> list[int]:
-        """The numbers of the limits over all jobs of these tasks."""
+    async def _look_up(
+        self, unit: Unit, wanted: Sequence[tuple[str, str]]
+    ) -> tuple[dict[tuple[str, str], int], dict[tuple[str, str], int]]:
+        """The numbers of limits: of those that are there, which are remembered, and of those that were missing and are
+        made. Two who make the same one collide, and the second begins again."""
+        keys: dict[str, list[str]] = {}
+        for name, key in sorted(wanted):
+            keys.setdefault(name, []).append(key)
+        found: dict[tuple[str, str], int] = {}
+        for name, of_task in keys.items():
+            rows = await unit.transaction.fetch(
+                f"SELECT limit_key, id FROM task_limit WHERE task_name=%s AND limit_key IN "
+                f"({','.join(['%s'] * len(of_task))})",
+                [name, *of_task],
+            )
+            found.update(((name, key), number) for key, number in rows)
+        if len(self._known) + len(found) > MAX_KNOWN:
+            self._known.clear()
+        self._known.update(found)
+        new = [each for each in sorted(wanted) if each not in found]
+        made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), new) if new else []
+        return found, dict(zip(new, made, strict=True))
+
+    async def _running(self, unit: Unit, names: Collection[str]) -> Counter[int]:
+        """How many jobs run under each limit of these tasks and of their keys."""
         if not names:
-            return []
+            return Counter()
         marks = ",".join(["%s"] * len(names))
         rows = await unit.transaction.fetch(
             f"SELECT id FROM task_limit WHERE task_name IN ({marks}) AND limit_key='{WHOLE_TASK}'", sorted(names)
         )
-        return [row[0] for row in rows]
+        return _sum(await unit.transaction.fetch_each(self._counts({row[0] for row in rows})) if rows else [])
 
     async def _lock(self, unit: Unit, limits: Collection[int]) -> set[int]:
         """Those of these limits that nobody else is counting, now locked."""
@@ -267,19 +223,14 @@ class LimitWrites:
         )
         return {row[0] for row in rows}
 
-    async def _running(self, unit: Unit, tasks: Collection[int]) -> Counter[int]:
-        """How many jobs run under each limit: those of tasks, and those of their keys."""
-        found: Counter[int] = Counter()
-        for whole in sorted(tasks):
-            # from "7." to "7/": one range of the index, which has no more entries than there are such jobs
-            rows = await unit.transaction.fetch(
-                f"SELECT parked_task, COUNT(*) FROM {self._by_parked} WHERE parked_task > '{RUNS}{whole}.' "
-                f"AND parked_task < '{RUNS}{whole}/' GROUP BY parked_task"
-            )
-            for mark, count in rows:
-                found[whole] += count
-                found[int(mark.partition(".")[2])] += count
-        return found
+    def _of_task(self, whole: int) -> str:
+        """From where what runs under the limits of a task and of its keys is read: one range of the index, from "7." to
+        "7/", which has no more entries than there are such jobs."""
+        return f"FROM {self._by_parked} WHERE parked_task > '{RUNS}{whole}.' AND parked_task < '{RUNS}{whole}/'"
+
+    def _counts(self, tasks: Collection[int]) -> list[str]:
+        """The statements that count what runs under the limits of tasks and of their keys; see ``_sum``."""
+        return [f"SELECT parked_task, COUNT(*) {self._of_task(whole)} GROUP BY parked_task" for whole in sorted(tasks)]
 
     async def park(self, unit: Unit, parked: Mapping[int, Collection[int]]) -> None:
         """Take jobs, which are locked, out of the queue until their limits have room."""
@@ -298,11 +249,20 @@ class LimitWrites:
     async def ended(self, unit: Unit, finishes: Sequence[Finish], waiting: Sequence[Row]) -> None:
         """Put the next jobs back that wait for what these have held, if any was ``waiting``; others may be in the
         queue."""
-        marks = [each.job.mark for each in finishes if each.job.mark is not None]
+        marks = []
+        for each in finishes:
+            if each.job.mark is not None:
+                marks.append(each.job.mark)
+                unit.ended_under_limits.append(each.job.id)
+                self._runs.ending(each.job.id, unit)
         unit.became_queued += len(marks)
         if marks and waiting:
-            freed = Counter(int(limit) for mark in marks for limit in mark[1:].split(".") if limit != "0")
-            await self._put_back(unit, freed)
+            await self._put_back(unit, Counter(limit for mark in marks for limit in limits_of(mark)))
+
+    def committed(self, unit: Unit) -> None:
+        """Told of each unit once it is."""
+        for job_id in unit.ended_under_limits:
+            self._runs.ended(job_id, unit)
 
     async def _put_back(self, unit: Unit, room: Mapping[int, int]) -> int:
         """Put the first jobs that wait for each limit back into the queue, as many as it has room for; how many."""
@@ -345,8 +305,8 @@ class LimitWrites:
         rows = await unit.transaction.fetch(
             f"SELECT id, task_name, limit_key, next_start_at FROM {self._limits} WHERE id IN ({id_list(waiting)})"
         )
-        rules = await self._rules(unit, {row[1] for row in rows})
-        running = await self._running(unit, await self._whole(unit, {row[1] for row in rows}))
+        rules = rules_of(await unit.transaction.fetch(RULES))
+        running = await self._running(unit, {row[1] for row in rows})
         room = dict.fromkeys(waiting, PUT_BACK_CHUNK)  # what waits for no limit any more need not
         for limit, name, key, next_start_at in rows:
             rule = rules.get(name)
@@ -354,7 +314,7 @@ class LimitWrites:
             if most is not None:
                 room[limit] = min(PUT_BACK_CHUNK, most - running[limit])
             if rule is not None and rule.rate is not None and not key:
-                room[limit] = min(room[limit], _Bucket.of(rule.rate, unit.now, next_start_at).tokens)
+                room[limit] = min(room[limit], Bucket.of(rule.rate, unit.now, next_start_at).tokens)
         coming = await unit.transaction.fetch(
             f"SELECT parked_task, COUNT(*) FROM {self._by_parked} WHERE parked_task IN "
             f"({','.join(repr_mark(COMES, limit) for limit in sorted(room))}) GROUP BY parked_task"
@@ -418,9 +378,13 @@ class LimitWrites:
             )
 
 
-def repr_mark(kind: str, limit: int | str) -> str:
-    """A mark in SQL."""
-    return f"'{kind}{limit}'"
+def _sum(counts: Iterable[Iterable[Row]]) -> Counter[int]:
+    """How many jobs run under each limit, by the marks that were counted."""
+    found: Counter[int] = Counter()
+    for mark, count in itertools.chain.from_iterable(counts):
+        for limit in limits_of(mark):
+            found[limit] += count
+    return found
 
 
 def any_waiting(database: Database) -> str:

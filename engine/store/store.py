@@ -148,6 +148,7 @@ class Store:
         return {lane.name: lane.waiting_count for lane in self._lanes}
 
     def _committed(self, unit: Unit) -> None:
+        self._workers.committed(unit)
         for source, target, count in unit.count_changes():
             JOB_CHANGES.labels(source.value if source else "", target.value).inc(count)
         for listener in self._listeners:

@@ -56,6 +56,7 @@ class Unit:
         resumed: how many tasks were.
         tasks_changed: whether a task was declared, paused or resumed.
         schedules_changed: whether a schedule was created, or will fire at another time.
+        ended_under_limits: the jobs with limits whose attempts ended.
         listening: the rows of the endpoints that are told of jobs' ends, where they were asked for before.
     """
 
@@ -75,6 +76,7 @@ class Unit:
         self.schedules_changed = False
         self.to_cancel: list[int] = []
         self.endings: list[Ending] = []
+        self.ended_under_limits: list[int] = []
         self.listening: list[Row] | None = None
         self.deliveries: list[NewDelivery] = []
         self.made_due = 0

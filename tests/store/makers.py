@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from engine.records import ClaimedJob, ErrorRecord, Finish, JobRecord, NewDelivery, NewJob
 from engine.states import Trigger
@@ -13,6 +14,7 @@ from engine.store.store import Store
 from engine.store.unit import Ending, Unit
 from models.enums import JobStatus, WebhookEvent
 
+_workers: WeakKeyDictionary[Store, int] = WeakKeyDictionary()
 ERROR = ErrorRecord("TASK_ERROR", "it broke", "Traceback ...")
 
 
@@ -30,7 +32,14 @@ async def create(store: Store, task_name: str = "report", **fields: Any) -> JobR
 async def claim(
     store: Store, limit: int = 1, *, worker: str = "host-1", lease_seconds: float = 30.0, takes: Takes | None = None
 ) -> list[ClaimedJob]:
-    return await store.claim(ClaimRequest(1, worker, limit, lease_seconds, takes=takes))
+    return await store.claim(ClaimRequest(await worker_of(store), worker, limit, lease_seconds, takes=takes))
+
+
+async def worker_of(store: Store) -> int:
+    """The worker that claims for this store; it is on the list, as all are that claim what has limits."""
+    if store not in _workers:
+        _workers[store] = await store.register_worker("host", 1, 10)
+    return _workers[store]
 
 
 async def job_in(store: Store, status: JobStatus, **fields: Any) -> int:

@@ -8,7 +8,18 @@ from datetime import timedelta
 
 import pytest
 from databases import OpenStore
-from makers import ERROR, assert_history_is_sound, claim, create, everything, fetch_job, job_in, new_job, rows_of
+from makers import (
+    ERROR,
+    assert_history_is_sound,
+    claim,
+    create,
+    everything,
+    fetch_job,
+    job_in,
+    new_job,
+    rows_of,
+    worker_of,
+)
 
 from engine.records import ClaimedJob, Finish
 from engine.states import Trigger
@@ -48,7 +59,7 @@ async def test_what_a_claim_gives(store: Store) -> None:
     read = await fetch_job(store, job.id)
     assert (read.status, read.attempt, read.started_at) == (JobStatus.RUNNING, 1, read.updated_at)
     [lease] = await store.database.fetch("SELECT worker_id, claim_token, lease_until FROM jobs")
-    assert tuple(lease[:2]) == (1, claimed.claim_token)
+    assert tuple(lease[:2]) == (await worker_of(store), claimed.claim_token)
     *_, event = (await store.reads.events_of([job.id]))[job.id]
     assert (event.from_, event.to, event.attempt, event.worker) == (JobStatus.QUEUED, JobStatus.RUNNING, 1, "host-1")
 
@@ -203,7 +214,7 @@ async def test_a_heartbeat_renews_what_is_held_and_tells_what_is_lost(store: Sto
     after = dict(await store.database.fetch(leases))
     changed = {each.job.id for each in created if before[each.job.id] != after[each.job.id]}
     assert changed == held
-    [worker] = await store.reads.workers()
+    [worker] = [each for each in await store.reads.workers() if each.id == worker_id]
     assert (worker.id, worker.host, worker.pid, worker.slots, worker.running) == (worker_id, "host", 42, 10, 4)
     assert worker.heartbeat_at > worker.started_at
 

@@ -10,12 +10,12 @@ from dataclasses import replace
 import pytest
 from databases import OpenStore
 from fake_clock import FakeClock, set_database_clock
-from makers import ERROR, assert_history_is_sound, claim, fetch_job, new_job
+from makers import ERROR, assert_history_is_sound, claim, fetch_job, new_job, worker_of
 
 from engine.records import ClaimedJob, Finish, TaskRecord
 from engine.states import Trigger
-from engine.store.claims import Heartbeat
-from engine.store.limits import WHOLE_TASK
+from engine.store.admission import WHOLE_TASK
+from engine.store.claims import ClaimRequest, Heartbeat
 from engine.store.parking import PARK_CHUNK
 from engine.store.store import Store
 from models.enums import JobPriority, JobStatus
@@ -254,11 +254,12 @@ async def test_a_slow_rate_has_one_at_a_time(store: Store) -> None:
     assert ids(await take(store)) == jobs[1:2]
 
 
+@pytest.mark.parametrize("count", [1, 2, 3], ids=["alone", "two", "one comes later"])
 @pytest.mark.parametrize("seed", range(3))
-async def test_however_many_claim_at_once(open_store: OpenStore, seed: int) -> None:
+async def test_however_many_claim_at_once(open_store: OpenStore, seed: int, count: int) -> None:
     """At every moment, by the order of the events, no key and no task has more than it may."""
     chance = random.Random(seed)
-    stores = [await open_store() for _ in range(2)]
+    stores = [await open_store() for _ in range(min(count, 2))]
     await declare(stores[0], max_concurrency=7, max_concurrency_per_key=2)
     keys = [f"key {number}" for number in range(5)]
     key_of: dict[int, str] = {}
@@ -281,22 +282,96 @@ async def test_however_many_claim_at_once(open_store: OpenStore, seed: int) -> N
                 finish = Finish.released(job) if how < 0.1 else Finish.completed(job, None)
                 assert await store.finish(finish)
 
-    await asyncio.gather(*[work(store) for store in stores for _ in range(3)])
-    rows = await stores[0].database.fetch("SELECT job_id, from_status, to_status FROM job_event ORDER BY seq")
-    running: Counter[str] = Counter()
-    most: Counter[str] = Counter()
-    for job_id, from_, to in rows:
-        if from_ == "RUNNING":
-            running[key_of[job_id]] -= 1
-        if to == "RUNNING":
-            running[key_of[job_id]] += 1
-            assert running[key_of[job_id]] <= 2
-            assert running.total() <= 7
-            most[key_of[job_id]] = max(most[key_of[job_id]], running[key_of[job_id]])
-    assert set(most.values()) == {2}  # and they have been made use of
+    async def come(store: Store) -> None:
+        if count == 3 and store is stores[1]:
+            await asyncio.sleep(0.1)
+        await asyncio.gather(*[work(store) for _ in range(3)])
+
+    await asyncio.gather(*map(come, stores))
+    await assert_limits_held(stores[0], key_of, of_key=2, of_task=7)
     statuses = Counter(job.status for job in (await stores[0].reads.jobs_by_id(list(key_of))).values())
     assert statuses == {JobStatus.COMPLETED: 120}
     assert await marks(stores[0]) == {}
+
+
+async def assert_limits_held(store: Store, key_of: dict[int, str], *, of_key: int, of_task: int) -> None:
+    """And have been made use of."""
+    rows = await store.database.fetch("SELECT job_id, from_status, to_status FROM job_event ORDER BY seq")
+    running: Counter[str] = Counter()
+    most: Counter[str] = Counter()
+    for job_id, from_, to in rows:
+        key = key_of[job_id]
+        if from_ == "RUNNING":
+            running[key] -= 1
+        if to == "RUNNING":
+            running[key] += 1
+            assert running[key] <= of_key
+            assert running.total() <= of_task
+            most[key] = max(most[key], running[key])
+    assert set(most.values()) == {of_key}
+
+
+def count_statements(store: Store, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The statements that read what runs under limits, from now on."""
+    writes = store._workers._limits
+    found: list[str] = []
+    of_task, read = writes._of_task, writes._read
+
+    def count(whole: int) -> str:
+        found.append("count")
+        return of_task(whole)
+
+    async def note(*arguments: object) -> object:
+        found.append("read")
+        return await read(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(writes, "_of_task", count)
+    monkeypatch.setattr(writes, "_read", note)
+    return found
+
+
+async def test_who_is_alone_knows_what_runs(open_store: OpenStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It reads that once in a while, before a job is refused, and again when somebody else has come."""
+    store, other = await open_store(), await open_store()
+    clock = FakeClock()
+    set_database_clock(store, clock)
+    await declare(store, max_concurrency_per_key=10)
+    await queue(store, 60, "a")
+    await claim(store, 2)
+    asked = count_statements(store, monkeypatch)
+    held = [*await claim(store, 1), *await claim(store, 1)]
+    await complete(store, *held)
+    assert len(await claim(store, 2)) == 2
+    assert asked == []
+    clock.pass_by(6)
+    assert len(await claim(store, 1)) == 1
+    assert asked == ["read"]
+    asked.clear()
+    clock.pass_by(4)
+    assert len(await claim(store, 9)) == 5
+    assert asked == ["read"]  # for four were to be refused
+    asked.clear()
+    await worker_of(other)
+    assert await claim(store, 1) == []
+    assert set(asked) == {"count"}
+
+
+async def test_what_another_process_has_ended_leaves_room(open_store: OpenStore) -> None:
+    """At once, though a worker that is alone does not hear of it."""
+    store, other = await open_store(), await open_store()
+    await declare(store, max_concurrency=1)
+    jobs = await queue(store, 2)
+    [held] = await claim(store)
+    await complete(other, held)
+    assert ids(await claim(store)) == jobs[1:]
+
+
+async def test_a_worker_that_is_not_on_the_list_takes_no_place(store: Store) -> None:
+    await declare(store, max_concurrency=5)
+    jobs, free = await queue(store, 2), await queue(store, 1, name="free")
+    unlisted = await worker_of(store) + 1
+    assert ids(await store.claim(ClaimRequest(unlisted, "w", 5, 30.0))) == free
+    assert ids(await take(store)) == jobs
 
 
 async def test_limits_that_nobody_needs_are_removed(store: Store) -> None:
