@@ -113,12 +113,17 @@ class SqliteTransaction(Transaction):
         return list(range(last + 1, last + 1 + len(rows)))
 
     def chosen(self, texts: Mapping[int, str | None]) -> str:
-        ids_of: dict[str, list[str]] = {}
-        for row_id, text in texts.items():
-            if text is not None:
-                ids_of.setdefault(text, []).append(str(row_id))
-        branches = " ".join(f"WHEN id IN ({','.join(ids)}) THEN '{text}'" for text, ids in ids_of.items())
-        return f"CASE {branches} END"
+        """By halves: a row is looked for among a thousand with ten comparisons."""
+        ids = sorted(texts)
+        quoted = ["NULL" if texts[row_id] is None else f"'{texts[row_id]}'" for row_id in ids]
+
+        def one_of(first: int, end: int) -> str:
+            if end - first == 1:
+                return quoted[first]
+            middle = (first + end) // 2
+            return f"CASE WHEN id<{ids[middle]} THEN {one_of(first, middle)} ELSE {one_of(middle, end)} END"
+
+        return one_of(0, len(ids))
 
     async def complete(self, finishes: Sequence[Finish]) -> int:
         changed = 0
