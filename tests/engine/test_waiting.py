@@ -84,12 +84,12 @@ async def test_paused_and_resumed(store: Store) -> None:
 
 async def test_limited(store: Store) -> None:
     await store.declare_tasks([TaskRecord("t", None, None, 3, 60.0, 2, 1, "1/hour")])
-    await store.register_worker("host", 1, 10)
+    worker_id = await store.register_worker("host", 1, 10)
     [first, second] = await create(store, "t", 2, concurrency_key="a")
     [third] = await create(store, "t")
     assert await sentence(store, third) == "2 jobs are ahead of it."
     while await store.reads.queue(1):
-        await store.claim(ClaimRequest(1, "w", 5, 30.0))
+        await store.claim(ClaimRequest(worker_id, "w", 5, 30.0))
     assert await sentence(store, first) is None
     assert await sentence(store, second) == "At most 1 of 't' with the key 'a' may run at once, and so many do."
     assert await sentence(store, third) == "At most 2 of 't' may run at once, and 1/hour may be started."
