@@ -6,7 +6,7 @@ Those that write it down, and the forms of marks, are in limits.py.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -163,11 +163,12 @@ def _full(rule: Rules, running: Counter[int], whole: int, own: int, bucket: Buck
     return whole if bucket is not None and bucket.tokens <= 0 else None
 
 
-def rules_of(rows: Iterable[Row]) -> dict[str, Rules]:
-    """What is special about tasks that are paused or have limits, by their names."""
+def rules_of(rows: Iterable[Row], names: Collection[str]) -> dict[str, Rules]:
+    """What is special about those of these tasks that are paused or have limits, by their names."""
     return {
         name: Rules(bool(paused), at_once, per_key, StartRate.parse(rate) if rate else None)
         for name, paused, at_once, per_key, rate in rows
+        if name in names
     }
 
 

@@ -29,7 +29,7 @@ from __future__ import annotations
 
 import itertools
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence, Set
 
 from engine.records import Finish
 from engine.store.admission import (
@@ -101,7 +101,8 @@ class LimitWrites:
         Args:
             rules_found: what ``ask_rules`` has brought; None where it has to be asked for.
         """
-        rules = rules_of(await unit.transaction.fetch(RULES) if rules_found is None else rules_found)
+        rows = await unit.transaction.fetch(RULES) if rules_found is None else rules_found
+        rules = rules_of(rows, {job.task_name for job in jobs})
         wanted: dict[tuple[str, str], bool] = {}  # and whether it limits anything
         for job in jobs:
             rule = rules.get(job.task_name)
@@ -114,7 +115,7 @@ class LimitWrites:
         places = await self._hold(unit, wanted, worker_id)
         found, buckets = choose(unit.now, jobs, most, rules, places)
         # nobody is refused a place by what is known alone: somebody else may have ended a job
-        if refusing := [limit for limit in found.parked if limit in places.known]:
+        if refusing := found.parked.keys() & places.known:
             places.running.update(await self._read(unit, refusing, places.ids))
             found, buckets = choose(unit.now, jobs, most, rules, places)
         for job_id, mark in found.marks.items():
@@ -163,9 +164,7 @@ class LimitWrites:
             running.update(await self._read(unit, unknown, ids))
         return Places(ids, held, running, frozenset(limits - unknown))
 
-    async def _read(
-        self, unit: Unit, unknown: Collection[int], ids: Mapping[tuple[str, str], int]
-    ) -> Mapping[int, int]:
+    async def _read(self, unit: Unit, unknown: Set[int], ids: Mapping[tuple[str, str], int]) -> Mapping[int, int]:
         """Learn which jobs run under limits whose locks are held: how many under each."""
         rows: list[Row] = []
         marks = []
@@ -201,6 +200,8 @@ class LimitWrites:
             self._known.clear()
         self._known.update(found)
         new = [each for each in sorted(wanted) if each not in found]
+        for each in new:
+            self._known.pop(each, None)
         made = await unit.transaction.insert("task_limit", ("task_name", "limit_key"), new) if new else []
         return found, dict(zip(new, made, strict=True))
 
@@ -305,8 +306,9 @@ class LimitWrites:
         rows = await unit.transaction.fetch(
             f"SELECT id, task_name, limit_key, next_start_at FROM {self._limits} WHERE id IN ({id_list(waiting)})"
         )
-        rules = rules_of(await unit.transaction.fetch(RULES))
-        running = await self._running(unit, {row[1] for row in rows})
+        names = {row[1] for row in rows}
+        rules = rules_of(await unit.transaction.fetch(RULES), names)
+        running = await self._running(unit, names)
         room = dict.fromkeys(waiting, PUT_BACK_CHUNK)  # what waits for no limit any more need not
         for limit, name, key, next_start_at in rows:
             rule = rules.get(name)

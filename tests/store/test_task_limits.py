@@ -387,6 +387,42 @@ async def test_limits_that_nobody_needs_are_removed(store: Store) -> None:
     assert len(await store.database.fetch("SELECT id FROM task_limit")) == 3
 
 
+@pytest.mark.parametrize("makes", ["itself", "another"])
+async def test_a_limit_that_was_removed_and_is_needed_again(open_store: OpenStore, makes: str) -> None:
+    """By a process that remembers its number, while others may have made it again."""
+    store, other = await open_store(), await open_store()
+    await declare(store, max_concurrency_per_key=1)
+    await queue(store, 1, "a")
+    for _ in range(2):  # the second time its number is known
+        await complete(store, *await take(store))
+        await queue(store, 1, "a")
+    await complete(store, *await take(store))
+    await store.tidy_limits(0)
+    assert [row[0] for row in await store.database.fetch("SELECT limit_key FROM task_limit")] == [WHOLE_TASK]
+    jobs = await queue(store, 2, "a")
+    [held] = await take(other if makes == "another" else store)
+    assert await take(store) == []
+    await complete(store, held)
+    assert ids(await take(store)) == jobs[1:]
+    assert len(await store.database.fetch("SELECT id FROM task_limit")) == 2
+
+
+async def test_limits_that_somebody_removed_by_hand(open_store: OpenStore) -> None:
+    """Those of a task too, which nobody else removes, while another process makes them again."""
+    store, other = await open_store(), await open_store()
+    await declare(store, max_concurrency_per_key=1)
+    for _ in range(2):
+        await queue(store, 1, "b")
+        await complete(store, *await take(store))
+    async with store.database.transaction() as transaction:
+        await transaction.execute("DELETE FROM task_limit")
+    jobs = await queue(store, 2, "a")
+    [held] = await take(other)
+    assert await take(store) == []
+    await complete(store, held)
+    assert ids(await take(store)) == jobs[1:]
+
+
 async def test_marks_that_were_left_behind_by_hand_are_taken_away(store: Store) -> None:
     await declare(store, max_concurrency=1)
     jobs = await queue(store, 2)
