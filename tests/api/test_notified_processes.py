@@ -114,7 +114,12 @@ async def test_hints_reach_everyone(fleet_on: Any, redis_server: RedisServer) ->
         assert found[2]["signalbox_hints_received_total kind=work"] > 0
         assert found[1]["signalbox_hints_received_total kind=events"] > 0
         for each in fleet.everyone:
-            assert await each.get("/readyz") == (200, {"status": "ready"})
+            # on a busy machine Redis may just have been late: it is warned of then, until the next answer
+
+            async def is_ready_without_warnings(process: Any = each) -> bool:
+                return bool(await process.get("/readyz") == (200, {"status": "ready"}))
+
+            await eventually(is_ready_without_warnings)
 
 
 @pytest.mark.mariadb
