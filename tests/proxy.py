@@ -9,7 +9,8 @@ from types import TracebackType
 from typing import Self
 
 CHUNK = 65_536
-COMMIT = b"\x03COMMIT"
+COMMIT = (b"\x03COMMIT", b"; COMMIT")
+"""How a packet ends that commits: one of its own, or one with a statement before."""
 """A packet of the client's: the command "query", and its text."""
 
 

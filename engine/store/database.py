@@ -45,6 +45,8 @@ class Transaction(ABC):
 
     now: datetime
     now_text: str
+    increment: int = 1
+    """By how much one generated key is higher than that before it."""
     for_update: str = ""
     skip_locked: str = ""
 
@@ -73,6 +75,11 @@ class Transaction(ABC):
     @abstractmethod
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
         """Insert ``rows``; their generated keys, in order."""
+
+    @abstractmethod
+    async def insert_ahead(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+        """``insert``, sent along with the next statement where that is possible, as with ``ahead``; COMMIT is one.
+        The last of the keys are in the list when that has been run."""
 
     @abstractmethod
     def chosen(self, texts: Mapping[int, str | None]) -> str:
@@ -144,6 +151,14 @@ class Database(ABC):
     @abstractmethod
     async def now(self) -> datetime:
         """The database's clock."""
+
+    @abstractmethod
+    def ago(self, seconds: float) -> str:
+        """The expression of the instant ``seconds`` before now, by the database's clock."""
+
+    @abstractmethod
+    async def execute(self, sql: str) -> int:
+        """Run ``sql`` as a transaction of its own, one that may be run twice; the number of rows it changed."""
 
     @property
     @abstractmethod

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
@@ -92,6 +92,19 @@ def _row_texts(rows: Sequence[Sequence[Any]]) -> list[str]:
     return [f"({','.join(row)})" for row in zip(*columns, strict=True)]
 
 
+def _inserts(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, int]]:
+    """The statements that insert ``rows``, none of them too long; how many rows each has."""
+    head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
+    values: list[str] = []
+    size = 0
+    for index, text in enumerate(_row_texts(rows)):
+        values.append(text)
+        size += len(text)
+        if size > STATEMENT_CHARACTERS or len(values) == INSERT_ROWS or index == len(rows) - 1:
+            yield head + ",".join(values), len(values)
+            values, size = [], 0
+
+
 REQUIRED = {
     model._meta.db_table: frozenset(name for name, field in model._meta.fields_map.items() if not field.null)
     for model in (Job, JobEvent)
@@ -137,8 +150,8 @@ class MySQLTransaction(Transaction):
 
     def __init__(self, connection: aiomysql.Connection, increment: int) -> None:
         self._connection = connection
-        self._increment = increment
-        self._ahead: list[tuple[str, list[Row]]] = []
+        self.increment = increment
+        self._ahead: list[tuple[str, Callable[[aiomysql.Cursor], object]]] = []
 
     async def begin(self) -> None:
         self.ahead("BEGIN")
@@ -147,7 +160,7 @@ class MySQLTransaction(Transaction):
 
     def ahead(self, sql: str) -> list[Row]:
         rows: list[Row] = []
-        self._ahead.append((sql, rows))
+        self._ahead.append((sql, lambda cursor: rows.extend(cursor._rows or ())))
         return rows
 
     async def _run(self, sql: str, parameters: Sequence[Any] = ()) -> aiomysql.Cursor:
@@ -157,8 +170,8 @@ class MySQLTransaction(Transaction):
             sql = "; ".join([*(text for text, _ in ahead), sql])
         async with asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
             await cursor.execute(sql, parameters or None)
-            for _, rows in ahead:
-                rows.extend(cursor._rows or ())
+            for _, take in ahead:
+                take(cursor)
                 await cursor.nextset()
         return cursor
 
@@ -170,19 +183,22 @@ class MySQLTransaction(Transaction):
         return int((await self._run(sql, parameters)).rowcount)
 
     async def insert(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
-        head = f"INSERT INTO {table} ({','.join(columns)}) VALUES "
         ids: list[int] = []
-        values: list[str] = []
-        size = 0
-        for index, text in enumerate(_row_texts(rows)):
-            values.append(text)
-            size += len(text)
-            if size > STATEMENT_CHARACTERS or len(values) == INSERT_ROWS or index == len(rows) - 1:
-                cursor = await self._run(head + ",".join(values))
-                first = cursor.lastrowid
-                ids.extend(range(first, first + len(values) * self._increment, self._increment))
-                values, size = [], 0
+        for sql, count in _inserts(table, columns, rows):
+            self._note_keys(await self._run(sql), count, ids)
         return ids
+
+    async def insert_ahead(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+        ids: list[int] = []
+        *earlier, (last, last_count) = _inserts(table, columns, rows)
+        for sql, count in earlier:
+            self._note_keys(await self._run(sql), count, ids)
+        self._ahead.append((last, lambda cursor: self._note_keys(cursor, last_count, ids)))
+        return ids
+
+    def _note_keys(self, cursor: aiomysql.Cursor, count: int, ids: list[int]) -> None:
+        first = cursor.lastrowid
+        ids.extend(range(first, first + count * self.increment, self.increment))
 
     def chosen(self, texts: Mapping[int, str | None]) -> str:
         """By its place in the sorted list, as results are: see ``_completion``."""
@@ -336,6 +352,20 @@ class MySQLDatabase(Database):
                 raise
             raise translated from error
         return [text.split(SEPARATOR) for text in texts]
+
+    def ago(self, seconds: float) -> str:
+        return f"UTC_TIMESTAMP(6) - INTERVAL {round(seconds * 1e6)} MICROSECOND"
+
+    async def execute(self, sql: str) -> int:
+        try:
+            async with self.client.acquire_connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
+                cursor = await connection.cursor()
+                return int(await cursor.execute(sql))
+        except Exception as error:
+            translated = _translate(error)
+            if translated is error:
+                raise
+            raise translated from error
 
     @property
     def connections(self) -> tuple[int, int]:

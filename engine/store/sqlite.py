@@ -12,7 +12,7 @@ import asyncio
 import sqlite3
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, NoReturn, cast
 
 import aiosqlite
@@ -111,6 +111,9 @@ class SqliteTransaction(Transaction):
         for chunk in _chunks(rows, len(columns)):
             await self.execute(head + _marks(len(columns), len(chunk)), [value for row in chunk for value in row])
         return list(range(last + 1, last + 1 + len(rows)))
+
+    async def insert_ahead(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
+        return await self.insert(table, columns, rows)
 
     def chosen(self, texts: Mapping[int, str | None]) -> str:
         """By halves: a row is looked for among a thousand with ten comparisons."""
@@ -261,6 +264,13 @@ class SqliteDatabase(Database):
         expressions: Sequence[str] = (),
     ) -> list[Sequence[Any]]:
         return list(await self.fetch(f"SELECT {self.packed(columns, *expressions, table=table)} {source}", parameters))
+
+    def ago(self, seconds: float) -> str:
+        return f"'{to_text(self._clock.now() - timedelta(seconds=seconds))}'"
+
+    async def execute(self, sql: str) -> int:
+        async with self.transaction() as transaction:
+            return await transaction.execute(sql)
 
     @property
     def connections(self) -> tuple[int, int]:

@@ -6,6 +6,7 @@ change does not hold up the claims. Reads go straight to the database.
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from engine.records import (
 )
 from engine.states import Trigger, sources
 from engine.store.claims import ClaimRequest, Heartbeat, Progress, Pulse, WorkerWrites
-from engine.store.database import Database
+from engine.store.database import Collision, Database
 from engine.store.deliveries import DeliveryWrites, DueRequest
 from engine.store.delivery_log import DeliveryLog
 from engine.store.endpoints import EndpointStore
@@ -158,14 +159,20 @@ class Store:
                 log.exception("store.listener_failed")
 
     async def _was_committed(self, unit: Unit) -> bool:
-        """After a COMMIT without an answer: is the unit's first event in the log? Waits for a COMMIT under way."""
-        if unit.first_seq is None or unit.first_event is None:
+        """After a COMMIT without an answer: is the unit's last event in the log? A COMMIT under way holds its job's
+        row, so that it is waited for."""
+        if unit.last_event is None:
             return False
+        job_id, at, status = unit.last_event
         async with self.database.transaction() as transaction:
+            await transaction.fetch(f"SELECT id FROM jobs WHERE id={job_id}{transaction.for_update}")
             rows = await transaction.fetch(
-                f"SELECT job_id, at, to_status FROM job_event WHERE seq={unit.first_seq}{transaction.for_update}"
+                f"SELECT seq FROM job_event WHERE job_id={job_id} AND at='{at}' AND to_status='{status.value}' "
+                "ORDER BY seq DESC LIMIT 1"
             )
-        return bool(rows) and tuple(rows[0]) == unit.first_event
+        if rows:
+            unit.was_committed(rows[0][0])
+        return bool(rows)
 
     # Clients
 
@@ -263,6 +270,9 @@ class Store:
         return accepted
 
     async def heartbeat(self, beat: Heartbeat) -> Pulse:
+        if not beat.claims:
+            with contextlib.suppress(Collision):
+                return await self._workers.idle_heartbeat(beat)
         pulse: Pulse = await self._workers_lane.submit(
             self._workers.heartbeat, beat, patience_seconds=1.0, goes_first=True
         )

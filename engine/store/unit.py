@@ -80,9 +80,7 @@ class Unit:
         self.listening: list[Row] | None = None
         self.deliveries: list[NewDelivery] = []
         self.made_due = 0
-        self.first_seq: int | None = None
-        self.last_seq: int | None = None
-        self._seqs: Sequence[int] = ()
+        self._seqs: list[int] = []
         self._events: list[tuple[Any, ...]] = []
         self._errors: list[ErrorRecord | None] = []
 
@@ -115,9 +113,9 @@ class Unit:
         )
 
     async def settle(self) -> None:
-        """Write the events and deliveries; the last statements before COMMIT."""
+        """Write the events and deliveries; the last statements before COMMIT, and sent along with it."""
         if self.deliveries:
-            await self.transaction.insert(
+            await self.transaction.insert_ahead(
                 "webhook_delivery",
                 DELIVERY_COLUMNS,
                 [
@@ -138,9 +136,17 @@ class Unit:
                 ],
             )
         if self._events:
-            seqs = await self.transaction.insert("job_event", *without_empty(EVENT_COLUMNS, self._events))
-            self._seqs = seqs
-            self.first_seq, self.last_seq = seqs[0], seqs[-1]
+            self._seqs = await self.transaction.insert_ahead("job_event", *without_empty(EVENT_COLUMNS, self._events))
+
+    @property
+    def first_seq(self) -> int | None:
+        """The number of the first event, once this is committed."""
+        return self._seqs[0] if self._seqs else None
+
+    @property
+    def last_seq(self) -> int | None:
+        """The number of the last event, once this is committed."""
+        return self._seqs[-1] if self._seqs else None
 
     def count_changes(self) -> list[tuple[JobStatus | None, JobStatus, int]]:
         """How many jobs went from which status to which. The same changes stand together, so runs are counted: to
@@ -169,12 +175,18 @@ class Unit:
         ]
 
     @property
-    def first_event(self) -> tuple[object, ...] | None:
-        """What tells this unit's first event from any other: job, time and new status."""
+    def last_event(self) -> tuple[int, str, JobStatus] | None:
+        """What tells this unit's last event from those of others: job, time and new status."""
         if not self._events:
             return None
-        job_id, _source, target, _attempt, at, *_rest = self._events[0]
-        return (job_id, at, target)
+        job_id, _source, target, _attempt, at, *_rest = self._events[-1]
+        return job_id, at, target
+
+    def was_committed(self, last_seq: int) -> None:
+        """Note what number the last event has, where the answer to COMMIT was lost. Those that were inserted together
+        with it have the numbers before."""
+        step, missing = self.transaction.increment, len(self._events) - len(self._seqs)
+        self._seqs.extend(range(last_seq - (missing - 1) * step, last_seq + 1, step))
 
 
 def without_empty(

@@ -51,8 +51,8 @@ GUARDS = {
     "event insert": (
         Change(
             "engine/store/unit.py",
-            'seqs = await self.transaction.insert("job_event", *without_empty(EVENT_COLUMNS, self._events))',
-            "seqs = list(range(1, 1 + len(self._events)))",
+            'await self.transaction.insert_ahead("job_event", *without_empty(EVENT_COLUMNS, self._events))',
+            "list(range(1, 1 + len(self._events)))",
         ),
     ),
 }

@@ -55,16 +55,19 @@ async def test_it_forwards(echo: tuple[Echo, Proxy]) -> None:
     assert served.received == b"SELECT 1"
 
 
-async def test_the_answer_to_a_commit_is_lost(echo: tuple[Echo, Proxy]) -> None:
+@pytest.mark.parametrize(
+    "commit", [b"\x07\x00\x00\x00" + COMMIT[0], b"\x1b\x00\x00\x00\x03INSERT INTO jobs" + COMMIT[1]]
+)
+async def test_the_answer_to_a_commit_is_lost(echo: tuple[Echo, Proxy], commit: bytes) -> None:
     """The server hears it, the client never learns."""
     served, proxy = echo
     proxy.lose_commit_rate = 1.0
     async with connected(proxy) as (reader, writer):
         writer.write(b"SELECT 1")
         assert await reader.readexactly(len(ANSWER)) == ANSWER
-        writer.write(b"\x07\x00\x00\x00" + COMMIT)
+        writer.write(commit)
         assert await reader.read() == b""
-    assert served.received.endswith(COMMIT)
+    assert served.received.endswith(commit)
     assert (proxy.lost, proxy.dropped) == (1, 0)
 
 
