@@ -10,16 +10,27 @@ for longer than it is given at most, whatever the number says.
 
 from __future__ import annotations
 
-from engine.service import Rest
+from engine.service import Rest, moments
 
 LONGEST_REST_SECONDS = 10.0
 
 
 class Fleet:
-    """The workers on one database; counted by the rescuer of each process, now and then."""
+    """The workers on one database; counted by the rescuer of each process, now and then.
+
+    Attributes:
+        workers: how many there are.
+        worker_id: that of this process; None in one that has none.
+    """
 
     def __init__(self) -> None:
         self.workers = 1
+        self.worker_id: int | None = None
+
+    def counted(self, workers: int, before: int) -> None:
+        """Note how many workers there are, and how many of them have a lower id than that of this process."""
+        self.workers = workers
+        moments.place = before / workers if before < workers else None
 
     def rest(self, seconds: float, at_most: float = LONGEST_REST_SECONDS) -> Rest:
         """The seconds until this process looks again.

@@ -2,7 +2,9 @@
 
 Loops that have nothing to do look again at the same moments, one second apart, in all of a process, and those that
 rest for two seconds or more at every other one: a database that is asked ten things in a row is idle for longer, and
-wakes up less often, than one that is asked them one by one.
+wakes up less often, than one that is asked them one by one. While processes tell each other what there is to do, all of
+them look at about the same moments. While they do not, their moments are spread evenly, for a job waits until the next
+of many workers looks.
 
 Failure handling: a turn that raises is logged with its traceback, counted, and tried again after a growing pause; the
 loop itself ends only by ``stop``. ``health`` tells when the last good turn was, so that readiness can see a dead loop.
@@ -35,6 +37,10 @@ MOMENTS_SECONDS = 1.0
 """So far apart are the moments at which the idle loops of a process look again."""
 TOO_SOON_SECONDS = 0.25
 """A loop that would look again sooner than this waits for the moment after the next."""
+TOGETHER_SECONDS = 0.1
+"""Processes that look at the same moment do so within this time, not all at once."""
+APART_SECONDS = 0.25
+"""Where nobody tells anything, the moments of processes are so far apart, or the same: somebody polls that often."""
 
 
 class Rest(float):
@@ -141,7 +147,7 @@ class Service:
         if seconds < MOMENTS_SECONDS:
             return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - no secret
         step = MOMENTS_SECONDS if seconds < 2 * MOMENTS_SECONDS else 2 * MOMENTS_SECONDS
-        since = self.clock.monotonic() - _phase(os.getpid())
+        since = self.clock.now().timestamp() - moments.phase
         end = math.floor((since + seconds) / step) * step
         return end - since if end - since >= TOO_SOON_SECONDS else end - since + step
 
@@ -161,7 +167,31 @@ class Service:
                 await self._wake.wait()
 
 
+class Moments:
+    """When the idle loops of this process look again.
+
+    Attributes:
+        are_shared: whether hints of other processes arrive; the notifier says so.
+        place: where this process stands among the others, 0 to 1; None as long as it does not know.
+    """
+
+    def __init__(self) -> None:
+        self.are_shared = False
+        self.place: float | None = None
+
+    @property
+    def phase(self) -> float:
+        """By how many seconds this process is later than others may be."""
+        place = _somewhere(os.getpid()) if self.place is None else self.place
+        if self.are_shared:
+            return place * TOGETHER_SECONDS
+        return math.floor(place * 2 * MOMENTS_SECONDS / APART_SECONDS) * APART_SECONDS
+
+
+moments = Moments()
+
+
 @functools.cache
-def _phase(_pid: int) -> float:
-    """Where the moments of this process are: elsewhere than those of others, even of one it was forked from."""
-    return random.uniform(0.0, 2 * MOMENTS_SECONDS)  # noqa: S311 - no secret
+def _somewhere(_pid: int) -> float:
+    """A place that is another in each process, even in one that was forked."""
+    return random.random()  # noqa: S311 - no secret

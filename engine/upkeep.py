@@ -48,12 +48,16 @@ class Rescuer(Service):
             if now < self._not_before:
                 await self._store.database.now()
                 return None
-            rescued = await self._store.rescue() if await self._store.reads.is_any(JobStatus.RUNNING) else []
+            is_any_running = await self._store.reads.is_any(JobStatus.RUNNING)
+            rescued = await self._store.rescue() if is_any_running else []
             if now >= self._workers_at:
-                alive, silent = await self._store.reads.count_workers(PRESENT_SECONDS, FORGET_WORKERS_SECONDS)
+                fleet = self._store.fleet
+                alive, before, silent = await self._store.reads.count_workers(
+                    PRESENT_SECONDS, fleet.worker_id, FORGET_WORKERS_SECONDS
+                )
                 if silent:
                     await self._store.forget_workers(FORGET_WORKERS_SECONDS)
-                self._store.fleet.workers = alive
+                fleet.counted(alive, before)
                 self._workers_at = now + LOOK_FOR_WORKERS_SECONDS
         except Unavailable:
             self._not_before = self.clock.monotonic() + GRACE_AFTER_OUTAGE_SECONDS
@@ -61,7 +65,10 @@ class Rescuer(Service):
         for each in rescued:
             JOBS_RESCUED.labels(each.to.value).inc()
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
-        return 0.0 if rescued else None
+        if rescued:
+            return 0.0
+        # A claim that is made meanwhile lasts for longer than this rest.
+        return None if is_any_running else self._store.fleet.rest(self.interval_seconds)
 
 
 class Pruner(Service):
@@ -109,8 +116,8 @@ class Unparker(Service):
             self.wake()
 
     async def run_once(self) -> float | None:
-        unparked = await self._store.unpark() if await self._store.reads.resumed_tasks() else 0
-        is_any_waiting = await self._store.reads.is_any_waiting_for_a_limit()
+        is_any_resumed, is_any_waiting = await self._store.reads.is_any_parked()
+        unparked = await self._store.unpark() if is_any_resumed else 0
         if is_any_waiting:
             unparked += await self._store.refill()
         if self.clock.monotonic() >= self._tidy_at:

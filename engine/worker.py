@@ -212,7 +212,7 @@ class Worker(Service):
                 for task in self._registry
             ]
         )
-        self.id = await self._store.register_worker(self.host, self.pid, self.slots)
+        self.id = self._store.fleet.worker_id = await self._store.register_worker(self.host, self.pid, self.slots)
         return self.id
 
     # The loop

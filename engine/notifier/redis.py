@@ -17,6 +17,7 @@ from engine.notifier.address import check_redis_url
 from engine.notifier.contract import Listener, News, Notifier
 from engine.notifier.line import Line
 from engine.notifier.links import Keys, Link, Reader, Sender, Waiter
+from engine.service import moments
 
 log = structlog.get_logger("signalbox.notifier")
 
@@ -96,7 +97,7 @@ class RedisNotifier(Notifier):
         is_live = self.is_live
         if is_live is self._was_live:
             return
-        self._was_live = is_live
+        self._was_live = moments.are_shared = is_live
         if is_live:
             log.info("notifier.live", notifier=self.name, at=self.where)
         else:

@@ -28,12 +28,12 @@ MAY_BE_CLAIMED = f"(status='QUEUED' OR status='PARKED' AND {IS_ROUTED})"
 """Of jobs that a claim has met."""
 
 
-def resumed_tasks(database: Database) -> str:
+def resumed_tasks(database: Database, limit: str = "") -> str:
     """The statement that reads the names of tasks that are not paused, and of which jobs are parked: one look-up in an
     index for each task. Of an EXISTS, MariaDB makes a join that walks the whole index."""
     return (
         f"SELECT name FROM task WHERE paused=0 AND (SELECT 1 FROM jobs{database.by_index('jobs_parked')} "
-        "WHERE jobs.parked_task=task.name LIMIT 1) IS NOT NULL ORDER BY name"
+        f"WHERE jobs.parked_task=task.name LIMIT 1) IS NOT NULL ORDER BY name {limit}"
     )
 
 

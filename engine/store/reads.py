@@ -91,7 +91,8 @@ class Reads:
         self._job_columns = database.packed(JOB_COLUMNS)
         self._resumed_tasks = resumed_tasks(database)
         self._task_names = database.distinct("jobs", "task_name", "jobs_task")
-        self._waiting_for_a_limit = any_waiting(database)
+        resumed, waiting = resumed_tasks(database, "LIMIT 1"), any_waiting(database)
+        self._any_parked = f"SELECT ({resumed}) IS NOT NULL, ({waiting}) IS NOT NULL"
         self._by_run_at = f"jobs{database.by_index('jobs_listed_run_at')}"
         self._lookups: dict[Sequence[str], Lookups[int, StoredRow]] = {}
         self._pages: SameReads[list[Sequence[Any]]] = SameReads()
@@ -379,15 +380,19 @@ class Reads:
         since = to_text(await self._database.now() - timedelta(seconds=within_seconds))
         return bool(await self._database.fetch("SELECT 1 FROM worker WHERE heartbeat_at > %s LIMIT 1", [since]))
 
-    async def count_workers(self, alive_seconds: float, silent_seconds: float) -> tuple[int, int]:
-        """How many workers were heard from in the last ``alive_seconds``; how many were not in ``silent_seconds``."""
-        now = await self._database.now()
-        [(alive, silent)] = await self._database.fetch(
-            "SELECT COUNT(CASE WHEN heartbeat_at > %s THEN 1 END), COUNT(CASE WHEN heartbeat_at < %s THEN 1 END) "
-            "FROM worker",
-            [to_text(now - timedelta(seconds=seconds)) for seconds in (alive_seconds, silent_seconds)],
+    async def count_workers(
+        self, alive_seconds: float, worker_id: int | None, silent_seconds: float
+    ) -> tuple[int, int, int]:
+        """How many workers were heard from in the last ``alive_seconds``, and how many of them have a lower id than
+        ``worker_id``; how many were not heard from in ``silent_seconds``."""
+        ago = self._database.ago
+        is_alive = f"heartbeat_at > {ago(alive_seconds)}"
+        [(alive, before, silent)] = await self._database.fetch(
+            f"SELECT COUNT(CASE WHEN {is_alive} THEN 1 END), "
+            f"COUNT(CASE WHEN {is_alive} AND id < {worker_id or 0} THEN 1 END), "
+            f"COUNT(CASE WHEN heartbeat_at < {ago(silent_seconds)} THEN 1 END) FROM worker"
         )
-        return int(alive), int(silent)
+        return int(alive), int(before), int(silent)
 
     async def workers(self) -> list[WorkerRecord]:
         rows = await self._database.fetch(
@@ -406,9 +411,10 @@ class Reads:
         """The names of tasks whose jobs are yet to go back into the queue."""
         return {row[0] for row in await self._database.fetch(self._resumed_tasks)}
 
-    async def is_any_waiting_for_a_limit(self) -> bool:
-        """Whether any job is parked until a limit has room."""
-        return bool(await self._database.fetch(self._waiting_for_a_limit))
+    async def is_any_parked(self) -> tuple[bool, bool]:
+        """Whether jobs of resumed tasks are yet to go back into the queue; whether any job waits for a limit."""
+        [(is_resumed, is_waiting)] = await self._database.fetch(self._any_parked)
+        return bool(is_resumed), bool(is_waiting)
 
     async def marks(self, job_ids: Sequence[int]) -> dict[int, str]:
         """What those of these jobs bear in ``parked_task`` that bear anything (limits.py)."""

@@ -11,6 +11,7 @@ from databases import age
 from eventually import eventually
 
 from engine.errors import Unavailable
+from engine.service import moments
 from engine.store.claims import ClaimRequest
 from engine.store.store import Store
 from engine.upkeep import (
@@ -33,7 +34,7 @@ async def test_what_a_dead_worker_held_is_run(
     rescuer = Rescuer(store)
     assert await rescuer.run_once() == 0.0
     await eventually(lambda: ended(store, ids))
-    assert await rescuer.run_once() is None
+    assert await rescuer.run_once() == rescuer.interval_seconds
     assert {(await read(store, each)).attempt for each in ids} == {2}
 
 
@@ -56,15 +57,18 @@ async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: py
     assert (await read(store, job_id)).status is JobStatus.QUEUED
 
 
-async def test_the_rescuer_counts_the_workers(store: Store) -> None:
-    """Those who were heard from lately; those who were silent for long are forgotten."""
+async def test_the_rescuer_counts_the_workers(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those who were heard from lately, and its own place among them; those who were silent for long are forgotten."""
     alive = [await store.register_worker("host", pid, 10) for pid in range(3)]
     dead = [await store.register_worker("host", pid, 10) for pid in range(3, 5)]
     await age(store, "worker", "heartbeat_at", f"id={dead[0]}", PRESENT_SECONDS + 1)
     await age(store, "worker", "heartbeat_at", f"id={dead[1]}", FORGET_WORKERS_SECONDS + 1)
+    monkeypatch.setattr(moments, "place", None)
     rescuer = Rescuer(store)
-    assert await rescuer.run_once() is None
-    assert store.fleet.workers == 3
+    store.fleet.worker_id = alive[1]
+    rest = await rescuer.run_once()
+    assert (store.fleet.workers, moments.place) == (3, 1 / 3)
+    assert rest == 3 * rescuer.interval_seconds  # nothing runs, so a third of them is enough
     assert [worker.id for worker in await store.reads.workers()] == [*alive, dead[0]]
 
 

@@ -13,10 +13,13 @@ from engine.backoff import retry_delay_seconds
 from engine.errors import Unavailable
 from engine.fleet import Fleet
 from engine.service import (
+    APART_SECONDS,
     LATE_SECONDS,
     LONGEST_TURN_SECONDS,
     MOMENTS_SECONDS,
+    TOGETHER_SECONDS,
     TOO_SOON_SECONDS,
+    Moments,
     Rest,
     Service,
 )
@@ -154,6 +157,26 @@ async def test_what_is_due_is_not_kept_waiting() -> None:
     clock = FakeClock()
     for wait in (0.3, 1.0, 7.25):
         assert await due_after_a_turn(clock, wait) == clock.monotonic() + wait
+
+
+def test_moments_of_processes_that_poll_are_spread_evenly() -> None:
+    """So that one of ten looks every quarter of a second, with as few wake-ups as that takes."""
+    phases = []
+    for place in range(10):
+        moments = Moments()
+        moments.place = place / 10
+        phases.append(moments.phase)
+    assert sorted(set(phases)) == [APART_SECONDS * number for number in range(8)]
+    alone = Moments()
+    assert alone.phase == alone.phase
+    assert alone.phase in phases
+
+
+def test_moments_of_processes_that_tell_each_other_are_the_same() -> None:
+    for place in (None, 0.0, 0.3, 0.99):
+        moments = Moments()
+        moments.place, moments.are_shared = place, True
+        assert 0.0 <= moments.phase < TOGETHER_SECONDS
 
 
 def test_the_more_look_the_less_often_each() -> None:

@@ -8,9 +8,11 @@ from typing import Any
 
 import pytest
 from bench import Bench, create, ended, read
+from databases import age
 from eventually import eventually
 
 from engine.errors import Unavailable
+from engine.heart import IDLE_TURNS
 from engine.promoter import Promoter
 from engine.records import Finish
 from engine.store.lane import Answer
@@ -160,6 +162,42 @@ async def test_the_heartbeat_moves_the_lease(store: Store, bench: Bench, make_wo
     [seen] = await store.reads.workers()
     assert (seen.id, seen.slots, seen.running) == (worker.id, 4, 1)
     bench.gate.set()
+
+
+async def test_an_idle_worker_shows_that_it_is_alive(
+    store: Store, make_worker: Callable[..., Worker], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one statement, at every third of its turns; one that was taken off the list puts itself back on it."""
+    worker = make_worker()
+    await eventually(lambda: worker.health.turns > 0)
+    await worker.heart.stop()
+    begun = 0
+    whole = store.database.transaction
+
+    def counted() -> Any:
+        nonlocal begun
+        begun += 1
+        return whole()
+
+    monkeypatch.setattr(store.database, "transaction", counted)
+    passed = 0.0
+    now = store.clock.monotonic()
+    monkeypatch.setattr(store.clock, "monotonic", lambda: now + passed)
+    beats = []
+    monkeypatch.setattr(worker.heart, "_last_beat", now)
+    for _ in range(6):
+        passed += IDLE_TURNS * worker.heart.interval_seconds
+        await age(store, "worker", "heartbeat_at", f"id={worker.id}", 40.0)
+        before = begun
+        assert await worker.heart.run_once() == IDLE_TURNS * worker.heart.interval_seconds
+        beats.append(await store.reads.is_any_worker_alive(30.0))
+        assert begun - before <= (store.database.dialect == "sqlite")
+    assert beats == [False, False, True, False, False, True]
+    first = worker.id
+    await store.unregister_worker(first)  # type: ignore[arg-type]
+    await worker.heart.beat(first)  # type: ignore[arg-type]
+    assert worker.id != first
+    assert [each.id for each in await store.reads.workers()] == [worker.id]
 
 
 async def test_threads(store: Store, bench: Bench, make_worker: Callable[..., Worker]) -> None:
