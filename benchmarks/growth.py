@@ -21,7 +21,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
-from benchmarks.drain import asking, drained, working
+from benchmarks.drain import NEWEST, asking, drained, working
 from benchmarks.harness import Client, empty, machine, server_name, serving
 from benchmarks.lifecycle import LIVED, copy_in_file, copy_on_server, work_off
 
@@ -33,7 +33,6 @@ BY_TIME = f"{{ jobs(first: 50, status: [COMPLETED], orderBy: {{field: UPDATED_AT
 DEEP = 100
 """Pages of 100 before the deep one."""
 SECONDS = 3.0
-LAST_EVENT = "SELECT MAX(seq) FROM job_event"
 
 
 async def timed(client: Client, query: str, variables: list[dict[str, object]]) -> float:
@@ -78,7 +77,7 @@ async def drain(database: str, jobs: int, runs: int) -> float:
             await queue(client, jobs)
         with tempfile.TemporaryDirectory() as folder:
             async with asking(database) as ask:
-                rates.append(jobs / await drained(database, ask, Path(folder), 100, 1))
+                rates.append(jobs / await drained(database, ask, Path(folder), 100, 1, jobs))
     return statistics.median(rates)
 
 
@@ -88,9 +87,9 @@ async def claimed(database: str) -> float:
         async with asking(database) as ask, working(database, Path(folder), 100, 1) as started:
             while started() is None:
                 await asyncio.sleep(0.03)
-            [first], start = await ask(LAST_EVENT), time.perf_counter()
+            [first], start = await ask(NEWEST), time.perf_counter()
             await asyncio.sleep(SECONDS)
-            [last], end = await ask(LAST_EVENT), time.perf_counter()
+            [last], end = await ask(NEWEST), time.perf_counter()
     return (last - first) / 2 / (end - start)
 
 

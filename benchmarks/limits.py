@@ -70,7 +70,7 @@ async def measure(url: str, options: argparse.Namespace) -> bool:
                 limit = str(options.per_key) if limited else ""
                 place = Path(tempfile.mkdtemp(dir=folder))  # where it is noted when the first job starts
                 async with asking(database) as ask:
-                    seconds = await drained(database, ask, place, 100, 1, DRAIN_PER_KEY=limit)
+                    seconds = await drained(database, ask, place, 100, 1, options.jobs, DRAIN_PER_KEY=limit)
                 rates[limited].append(options.jobs / seconds)
                 if limited:
                     most = max(most, await most_at_once(database))

@@ -32,14 +32,20 @@ DAY_SECONDS = 86_400.0
 
 
 class Rescuer(Service):
-    """Returns what dead workers held: within its lease and a turn of this loop."""
+    """Returns what dead workers held: within its lease and a turn of this loop.
+
+    Args:
+        lease_seconds: how long claims last. While nothing runs, it may rest for a third of that: no claim that is made
+            meanwhile can have ended.
+    """
 
     name = "rescuer"
     interval_seconds = 2.0
 
-    def __init__(self, store: Store, clock: Clock | None = None) -> None:
+    def __init__(self, store: Store, *, lease_seconds: float, clock: Clock | None = None) -> None:
         super().__init__(clock or store.clock)
         self._store = store
+        self._longest_rest = lease_seconds / 3
         self._not_before = self._workers_at = self.clock.monotonic()
 
     async def run_once(self) -> float | None:
@@ -67,8 +73,7 @@ class Rescuer(Service):
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
         if rescued:
             return 0.0
-        # A claim that is made meanwhile lasts for longer than this rest.
-        return None if is_any_running else self._store.fleet.rest(self.interval_seconds)
+        return None if is_any_running else self._store.fleet.rest(self.interval_seconds, self._longest_rest)
 
 
 class Pruner(Service):

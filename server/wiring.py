@@ -181,7 +181,7 @@ def build(
     services: list[Service] = []
     if worker is not None:
         services.append(worker)
-    services += [Promoter(store), Unparker(store), Rescuer(store)]
+    services += [Promoter(store), Unparker(store), Rescuer(store, lease_seconds=lease_seconds)]
     services.append(Pruner(store, retention_days=settings.retention_days))
     services.append(Scheduler(store, jobs.own_limits))
     services.append(Deliveries(store, receivers, client, version=VERSION, retries=settings.retries))

@@ -21,7 +21,7 @@ from engine.upkeep import (
     Pruner,
     Rescuer,
 )
-from engine.worker import Worker
+from engine.worker import LEASE_SECONDS, Worker
 from models.enums import JobStatus
 
 
@@ -31,7 +31,7 @@ async def test_what_a_dead_worker_held_is_run(
     ids = await create(store, "quick", 3)
     await (await open_store()).claim(ClaimRequest(1, "dead", 3, -1.0))
     make_worker()
-    rescuer = Rescuer(store)
+    rescuer = Rescuer(store, lease_seconds=LEASE_SECONDS)
     assert await rescuer.run_once() == 0.0
     await eventually(lambda: ended(store, ids))
     assert await rescuer.run_once() == rescuer.interval_seconds
@@ -42,7 +42,7 @@ async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: py
     """Leases ran out while nobody could renew them: two heartbeats pass before they count."""
     [job_id] = await create(store, "quick")
     await store.claim(ClaimRequest(1, "cut off", 1, -1.0))
-    rescuer = Rescuer(store)
+    rescuer = Rescuer(store, lease_seconds=LEASE_SECONDS)
     passed = 0.0
     now = store.clock.monotonic()
     monkeypatch.setattr(store.clock, "monotonic", lambda: now + passed)
@@ -64,11 +64,12 @@ async def test_the_rescuer_counts_the_workers(store: Store, monkeypatch: pytest.
     await age(store, "worker", "heartbeat_at", f"id={dead[0]}", PRESENT_SECONDS + 1)
     await age(store, "worker", "heartbeat_at", f"id={dead[1]}", FORGET_WORKERS_SECONDS + 1)
     monkeypatch.setattr(moments, "place", None)
-    rescuer = Rescuer(store)
+    rescuer = Rescuer(store, lease_seconds=LEASE_SECONDS)
     store.fleet.worker_id = alive[1]
     rest = await rescuer.run_once()
     assert (store.fleet.workers, moments.place) == (3, 1 / 3)
     assert rest == 3 * rescuer.interval_seconds  # nothing runs, so a third of them is enough
+    assert await Rescuer(store, lease_seconds=3.0).run_once() == rescuer.interval_seconds
     assert [worker.id for worker in await store.reads.workers()] == [*alive, dead[0]]
 
 
