@@ -78,8 +78,8 @@ class Transaction(ABC):
 
     @abstractmethod
     async def insert_ahead(self, table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[int]:
-        """``insert``, sent along with the next statement where that is possible, as with ``ahead``; COMMIT is one.
-        The last of the keys are in the list when that has been run."""
+        """``insert``, sent along with the next statement where that is possible; COMMIT is one. That has no ``%s``. The
+        last of the keys are in the list when it has been run."""
 
     @abstractmethod
     def chosen(self, texts: Mapping[int, str | None]) -> str:

@@ -35,6 +35,8 @@ from models.shapes import Form, Shape
 STATEMENT_TIMEOUT_SECONDS = 30.0
 STATEMENT_CHARACTERS = 3_000_000
 """Of up to four bytes each: a statement stays below MariaDB's ``max_allowed_packet`` of 16 MiB."""
+AHEAD_CHARACTERS = 300_000
+"""An insert that is longer is not sent along with another statement, so that the packet stays below that as well."""
 INSERT_ROWS = 1000
 MAX_SHAPES = 200
 """So many expressions of JSON objects are kept."""
@@ -193,7 +195,10 @@ class MySQLTransaction(Transaction):
         *earlier, (last, last_count) = _inserts(table, columns, rows)
         for sql, count in earlier:
             self._note_keys(await self._run(sql), count, ids)
-        self._ahead.append((last, lambda cursor: self._note_keys(cursor, last_count, ids)))
+        if len(last) > AHEAD_CHARACTERS:
+            self._note_keys(await self._run(last), last_count, ids)
+        else:
+            self._ahead.append((last, lambda cursor: self._note_keys(cursor, last_count, ids)))
         return ids
 
     def _note_keys(self, cursor: aiomysql.Cursor, count: int, ids: list[int]) -> None:
