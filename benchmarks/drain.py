@@ -1,13 +1,14 @@
 """How fast a worker drains jobs that do nothing and were all put in before: ours, and other queues, in turn.
 
-    python benchmarks/drain.py [--jobs N] [--runs N] [--slots N] [--workers N] [--peers NAME,...] [--no-peers]
+    python benchmarks/drain.py [--jobs N] [--runs N] [--slots N] [--workers N] [--peers NAME,...] [--no-peers] [--bare]
         [--postgres URL] [--redis URL] [DATABASE_URL ...]
 
 Without a URL: SQLite. A database that is given is emptied first. The clock runs from the first job's start until the
 store says that none is left; putting the jobs in and starting the worker is not counted, though what a database server
 did at that start is in its statements and CPU. Ours keeps the job, its result and a row for each change of its status
 for good; what a peer keeps is said in the first lines of its script in ``benchmarks/peers``. A peer on PostgreSQL or
-Redis is left out where its URL is not given; Redis is emptied.
+Redis is left out where its URL is not given; Redis is emptied. With ``--bare`` each database server shows in turn what
+it can do at most: ``benchmarks/bare_drain.py``.
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from urllib.parse import urlsplit
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from benchmarks.bare_drain import bare
 from benchmarks.harness import ROOT, connect, empty, environment, machine, server_name, serving
 from benchmarks.server_counts import server_counts
 
@@ -247,6 +249,7 @@ async def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of ours")
     parser.add_argument("--peers", help="names of peers, with commas; all by default")
     parser.add_argument("--no-peers", action="store_true")
+    parser.add_argument("--bare", action="store_true", help="what the servers can do at most")
     parser.add_argument("--postgres", default=os.environ.get("BENCHMARK_POSTGRES_URL"))
     parser.add_argument("--redis", default=os.environ.get("BENCHMARK_REDIS_URL"))
     options = parser.parse_args()
@@ -261,6 +264,10 @@ async def main() -> None:
             rates.setdefault(own, []).append(found.rate)
             if found.server is not None:
                 servers[own] = found.server
+            if options.bare and found.server is not None:
+                rates.setdefault(f"bare statements on {await server_name(url)}", []).append(
+                    await bare(url, options.jobs)
+                )
         for name, url in peers.items():
             rates.setdefault(name, []).append(await peer(name, url, options.jobs))
     medians = {name: statistics.median(found) for name, found in rates.items()}
@@ -272,6 +279,8 @@ async def main() -> None:
         ratios = ", ".join(f"{name} {medians[own] / medians[name]:.2f}" for name in peers)
         if ratios:
             print(f"  ratios of {own} to: {ratios}")
+        if (most := medians.get(own.replace("signalbox", "bare statements"))) is not None:
+            print(f"  {own}: {medians[own] / most:.2f} of its server's bare statements")
 
 
 if __name__ == "__main__":
