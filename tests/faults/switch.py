@@ -73,7 +73,7 @@ class Switch:
         for _ in range(BURST):
             try:
                 frame = os.read(source, FRAME_BYTES)
-            except BlockingIOError:
+            except OSError:  # there is no more, or its host is being taken down
                 return
             self._places[frame[6:12]] = source
             if self._is_lost(frame, source):
