@@ -10,7 +10,7 @@ for longer than it is given at most, whatever the number says.
 
 from __future__ import annotations
 
-from engine.service import Rest, moments
+from engine.service import Rest, Turn, moments
 
 LONGEST_REST_SECONDS = 10.0
 
@@ -39,4 +39,4 @@ class Fleet:
             seconds: how often somebody should look.
             at_most: how long this process may leave it to the others.
         """
-        return Rest(max(seconds, min(at_most, seconds * self.workers)))
+        return Turn(max(seconds, min(at_most, seconds * self.workers)))

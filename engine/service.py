@@ -47,6 +47,10 @@ class Rest(float):
     """Seconds that a loop would like to wait, but need not to the instant: nothing is due then."""
 
 
+class Turn(Rest):
+    """The rest of one of many, of which each is to have another moment within it, by the place of its process."""
+
+
 @dataclass(slots=True)
 class Health:
     """What a loop has been doing."""
@@ -148,6 +152,10 @@ class Service:
             return seconds * (1 + random.uniform(-self.jitter, self.jitter))  # noqa: S311 - no secret
         step = MOMENTS_SECONDS if seconds < 2 * MOMENTS_SECONDS else 2 * MOMENTS_SECONDS
         since = self.clock.now().timestamp() - moments.phase
+        if isinstance(seconds, Turn) and moments.place is not None:
+            count = math.floor(seconds / step)
+            soonest = math.ceil((since + TOO_SOON_SECONDS) / step)
+            return (soonest + (math.floor(moments.place * count) - soonest) % count) * step - since
         end = math.floor((since + seconds) / step) * step
         return end - since if end - since >= TOO_SOON_SECONDS else end - since + step
 

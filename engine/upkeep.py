@@ -7,6 +7,8 @@ workers could not renew their leases either: what they still run is theirs.
 
 from __future__ import annotations
 
+import random
+
 import structlog
 
 from engine.clock import Clock
@@ -23,6 +25,8 @@ log = structlog.get_logger("signalbox.upkeep")
 GRACE_AFTER_OUTAGE_SECONDS = 10.0
 PRESENT_SECONDS = 15.0
 """A worker that was heard from in this time, three heartbeats, shares in the work."""
+SOONEST = 0.6
+"""While jobs run, a rescuer looks again after some part of its interval, at least this."""
 FORGET_WORKERS_SECONDS = 60.0
 LOOK_FOR_WORKERS_SECONDS = 10.0
 PRUNE_LIMIT = 200
@@ -73,7 +77,9 @@ class Rescuer(Service):
             log.warning("job.rescued", job=each.job_id, attempt=each.attempt, to=each.to.value)
         if rescued:
             return 0.0
-        return None if is_any_running else self._store.fleet.rest(self.interval_seconds, self._longest_rest)
+        if is_any_running:  # not at one moment with all others: what is in the way of one may be in the way of them
+            return self.interval_seconds * random.uniform(SOONEST, 1.0)  # noqa: S311 - no secret
+        return self._store.fleet.rest(self.interval_seconds, self._longest_rest)
 
 
 class Pruner(Service):

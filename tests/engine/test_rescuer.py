@@ -50,7 +50,7 @@ async def test_after_an_outage_the_living_go_first(store: Store, monkeypatch: py
         outage.setattr(store.database, "transaction", _raise_unavailable)
         with pytest.raises(Unavailable):
             await rescuer.run_once()
-    assert await rescuer.run_once() is None
+    assert await rescuer.run_once() is None  # it asks whether the database is there
     assert (await read(store, job_id)).status is JobStatus.RUNNING
     passed = GRACE_AFTER_OUTAGE_SECONDS + 0.1
     assert await rescuer.run_once() == 0.0
@@ -71,6 +71,15 @@ async def test_the_rescuer_counts_the_workers(store: Store, monkeypatch: pytest.
     assert rest == 3 * rescuer.interval_seconds  # nothing runs, so a third of them is enough
     assert await Rescuer(store, lease_seconds=3.0).run_once() == rescuer.interval_seconds
     assert [worker.id for worker in await store.reads.workers()] == [*alive, dead[0]]
+
+
+async def test_rescuers_do_not_look_in_step_while_jobs_run(store: Store) -> None:
+    """A network that loses what one of them says loses what others say then."""
+    await create(store, "quick")
+    await store.claim(ClaimRequest(1, "alive", 1, 30.0))
+    rests = {await Rescuer(store, lease_seconds=LEASE_SECONDS).run_once() for _ in range(20)}
+    assert len(rests) == 20
+    assert all(type(each) is float and 0 < each <= Rescuer.interval_seconds for each in rests)
 
 
 def _raise_unavailable() -> Any:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 
+import pytest
 from eventually import eventually
 from fake_clock import FakeClock
 from prometheus_client import REGISTRY
@@ -22,6 +24,8 @@ from engine.service import (
     Moments,
     Rest,
     Service,
+    Turn,
+    moments,
 )
 
 
@@ -157,6 +161,19 @@ async def test_what_is_due_is_not_kept_waiting() -> None:
     clock = FakeClock()
     for wait in (0.3, 1.0, 7.25):
         assert await due_after_a_turn(clock, wait) == clock.monotonic() + wait
+
+
+async def test_those_who_share_the_looks_take_turns(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whenever each was started: of ten that look every ten seconds, two look every two."""
+    clock = FakeClock()
+    looks: Counter[float] = Counter()
+    for number in range(10):
+        monkeypatch.setattr(moments, "place", number / 10)
+        clock.pass_by(0.37)
+        due = clock.now().timestamp() + await due_after_a_turn(clock, Turn(10.0)) - clock.monotonic()
+        assert TOO_SOON_SECONDS <= due - clock.now().timestamp() <= 10.0 + TOO_SOON_SECONDS
+        looks[round((due - moments.phase) % 10.0, 3) % 10.0] += 1
+    assert looks == dict.fromkeys((0.0, 2.0, 4.0, 6.0, 8.0), 2)
 
 
 def test_moments_of_processes_that_poll_are_spread_evenly() -> None:
