@@ -24,7 +24,7 @@ log = structlog.get_logger("signalbox.upkeep")
 
 GRACE_AFTER_OUTAGE_SECONDS = 10.0
 PRESENT_SECONDS = 15.0
-"""A worker that was heard from in this time, three heartbeats, shares in the work."""
+"""A worker that was heard from in this time, which is more than two heartbeats, shares in the work."""
 SOONEST = 0.6
 """While jobs run, a rescuer looks again after some part of its interval, at least this."""
 FORGET_WORKERS_SECONDS = 60.0
