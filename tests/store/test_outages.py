@@ -35,10 +35,13 @@ OPEN = "SELECT id FROM information_schema.processlist WHERE db=%s"
 
 
 class HurriedClock(SystemClock):
-    """Twenty seconds pass in one, so that nobody's patience is long."""
+    """Twenty seconds, or so many, pass in one, so that nobody's patience is long."""
+
+    def __init__(self, seconds: int = 20) -> None:
+        self._seconds = seconds
 
     def monotonic(self) -> float:
-        return super().monotonic() * 20
+        return super().monotonic() * self._seconds
 
 
 @pytest.fixture
@@ -56,7 +59,7 @@ def nowhere(free_port: int) -> str:
 
 @on_sqlite
 async def test_a_server_that_does_not_answer(open_store: OpenStore, nowhere: str) -> None:
-    store = await open_store(nowhere, clock=HurriedClock())
+    store = await open_store(nowhere, clock=HurriedClock(4))
     begin = store.database.transaction
     tries = Counter[str]()
 
@@ -67,7 +70,8 @@ async def test_a_server_that_does_not_answer(open_store: OpenStore, nowhere: str
     store.database.transaction = counted
     for call in (
         lambda: create(store),
-        lambda: store.heartbeat(Heartbeat(1, 0, (), 30.0)),
+        lambda: store.heartbeat(Heartbeat(1, 1, ((1, 1),), 30.0)),
+        lambda: store.heartbeat(Heartbeat(1, 0, (), 30.0)),  # tried once: there is nothing to lose
         lambda: store.register_worker("host", 1, 1),
         lambda: store.reads.stats(),
         lambda: store.reads.job(1),
