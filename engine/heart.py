@@ -65,12 +65,13 @@ class Heart(Service):
 
     async def _idle(self, worker_id: int, now: float) -> Rest:
         """Show that the worker is alive, at a moment at which it looks for work too: then the database wakes up once
-        for both. Every third does, and none is skipped for being a little early."""
-        rest = Rest(IDLE_TURNS * self.interval_seconds)
+        for both. What is left of jobs that have ended since the last turn is forgotten."""
+        self._suspects.clear()
+        self.progress.clear()
         if now - self._last_beat >= self._beat_seconds:
             await self.beat(worker_id)
             self._last_beat = now
-        return rest
+        return Rest(IDLE_TURNS * self.interval_seconds)
 
     async def beat(self, worker_id: int) -> None:
         """Renew every claim; drop those that are lost, and interrupt those that are to be cancelled."""

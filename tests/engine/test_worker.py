@@ -185,6 +185,7 @@ async def test_an_idle_worker_shows_that_it_is_alive(
     monkeypatch.setattr(store.clock, "monotonic", lambda: now + passed)
     beats = []
     monkeypatch.setattr(worker.heart, "_last_beat", now)
+    worker.heart.progress[1] = 0.5  # of a job that has ended
     for _ in range(6):
         passed += IDLE_TURNS * worker.heart.interval_seconds
         await age(store, "worker", "heartbeat_at", f"id={worker.id}", 40.0)
@@ -193,6 +194,7 @@ async def test_an_idle_worker_shows_that_it_is_alive(
         beats.append(await store.reads.is_any_worker_alive(30.0))
         assert begun - before <= (store.database.dialect == "sqlite")
     assert beats == [False, False, True, False, False, True]
+    assert not worker.heart.progress
     first = worker.id
     await store.unregister_worker(first)  # type: ignore[arg-type]
     await worker.heart.beat(first)  # type: ignore[arg-type]
