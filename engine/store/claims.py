@@ -324,9 +324,7 @@ class WorkerWrites:
                     f"WHERE id IN ({id_list(job_id for job_id, _ in beat.claims)}) "
                     f"AND status='RUNNING'{unit.transaction.for_update}"
                 )
-            registered = await unit.transaction.execute(
-                f"UPDATE worker SET heartbeat_at='{unit.now_text}', running={beat.running} WHERE id={beat.worker_id}"
-            )
+            registered = await unit.transaction.execute(_is_alive(beat, f"'{unit.now_text}'"))
             claims = dict(beat.claims)
             held = {job_id: bool(is_asked) for job_id, token, is_asked in rows if claims[job_id] == token}
             if held:
@@ -339,9 +337,7 @@ class WorkerWrites:
 
     async def idle_heartbeat(self, beat: Heartbeat) -> Pulse:
         """The heartbeat of a worker that holds nothing: one statement, where a transaction takes three."""
-        registered = await self._database.execute(
-            f"UPDATE worker SET heartbeat_at={self._database.ago(0)}, running={beat.running} WHERE id={beat.worker_id}"
-        )
+        registered = await self._database.execute(_is_alive(beat, self._database.ago(0)))
         return Pulse(frozenset(), frozenset(), registered > 0)
 
     async def report_progress(self, unit: Unit, requests: Sequence[Progress]) -> list[None]:
@@ -376,3 +372,8 @@ class WorkerWrites:
                 unit.changed(job_id, JobStatus.SCHEDULED, JobStatus.QUEUED, attempt, run_at=run_at)
             await touch_tags(unit, [row[0] for row in rows if row[3]])
         return [len(rows)] * len(requests)
+
+
+def _is_alive(beat: Heartbeat, at: str) -> str:
+    """The statement that notes that a worker was heard from; ``at`` is an expression."""
+    return f"UPDATE worker SET heartbeat_at={at}, running={beat.running} WHERE id={beat.worker_id}"

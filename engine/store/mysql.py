@@ -12,7 +12,7 @@ import re
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
-from typing import Any
+from typing import Any, NoReturn
 
 import aiomysql
 from pymysql import err
@@ -61,6 +61,13 @@ def _translate(error: Exception) -> Exception:
     if isinstance(error, err.MySQLError) and error.args and error.args[0] in CANNOT_SERVE:
         return Unavailable()
     return error
+
+
+def _raise(error: Exception) -> NoReturn:
+    translated = _translate(error)
+    if translated is error:
+        raise error
+    raise translated from error
 
 
 _NEEDS_ESCAPE = re.compile("[\\x00\n\r\x1a\"'\\\\]").search
@@ -330,11 +337,8 @@ class MySQLDatabase(Database):
                 cursor = await connection.cursor()
                 await cursor.execute(sql, parameters or None)
                 return list(cursor._rows or ())
-        except Exception as error:
-            translated = _translate(error)
-            if translated is error:
-                raise
-            raise translated from error
+        except Exception as error:  # noqa: BLE001 - it is raised
+            _raise(error)
 
     async def fetch_packed(
         self,
@@ -351,11 +355,8 @@ class MySQLDatabase(Database):
                 if parameters:
                     sql %= tuple(map(connection.escape, parameters))
                 texts = await query_texts(connection, sql)
-        except Exception as error:
-            translated = _translate(error)
-            if translated is error:
-                raise
-            raise translated from error
+        except Exception as error:  # noqa: BLE001 - it is raised
+            _raise(error)
         return [text.split(SEPARATOR) for text in texts]
 
     def ago(self, seconds: float) -> str:
@@ -366,11 +367,8 @@ class MySQLDatabase(Database):
             async with self.client.acquire_connection() as connection, asyncio.timeout(STATEMENT_TIMEOUT_SECONDS):
                 cursor = await connection.cursor()
                 return int(await cursor.execute(sql))
-        except Exception as error:
-            translated = _translate(error)
-            if translated is error:
-                raise
-            raise translated from error
+        except Exception as error:  # noqa: BLE001 - it is raised
+            _raise(error)
 
     @property
     def connections(self) -> tuple[int, int]:
