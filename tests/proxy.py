@@ -10,8 +10,7 @@ from typing import Self
 
 CHUNK = 65_536
 COMMIT = (b"\x03COMMIT", b"; COMMIT")
-"""How a packet ends that commits: one of its own, or one with a statement before."""
-"""A packet of the client's: the command "query", and its text."""
+"""How a packet of the client's ends that commits: the command "query" and this text, or a statement before it."""
 
 
 class Proxy:

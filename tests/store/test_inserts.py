@@ -11,6 +11,8 @@ from engine.store.mysql import AHEAD_CHARACTERS, INSERT_ROWS
 from engine.store.store import Store
 
 on_servers = pytest.mark.parametrize("database_url", ["mariadb", "mysql"], indirect=True)
+WIDE = "\u20ac"
+"""Three bytes. MySQL cannot show a statement with wider ones in its list of processes, which other tests read."""
 COLUMNS = ("job_id", "to_status", "attempt", "at", "error")
 
 
@@ -26,7 +28,7 @@ def events(transaction: Transaction, count: int, error: str | None = None) -> li
         (INSERT_ROWS, 0, 0),
         (INSERT_ROWS + 1, 0, INSERT_ROWS),
         (2, AHEAD_CHARACTERS, 2),
-        (30, 200_000, 30),  # 24 MB
+        (30, 200_000, 30),  # 18 MB
     ],
 )
 async def test_the_last_insert_is_sent_with_the_commit_unless_it_is_large(
@@ -34,9 +36,7 @@ async def test_the_last_insert_is_sent_with_the_commit_unless_it_is_large(
 ) -> None:
     store = await open_store()
     async with store.database.transaction() as transaction:
-        ids = await transaction.insert_ahead(
-            "job_event", COLUMNS, events(transaction, count, "\U0001f600" * characters)
-        )
+        ids = await transaction.insert_ahead("job_event", COLUMNS, events(transaction, count, WIDE * characters))
         assert len(ids) == at_once
     assert ids == sorted(ids)
     rows = await store.database.fetch("SELECT seq, job_id, CHAR_LENGTH(error) FROM job_event ORDER BY seq")
