@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any
@@ -35,11 +36,13 @@ async def test_they_are_enough(name: str, servers: Any, launch: Launch, tmp_path
         migrated = run_command(tmp_path, "migrate", settings=settings)
         assert migrated.returncode == 0, migrated.stderr
         server.execute(f"REVOKE {MIGRATING} ON {database}.* FROM '{user}'@'%'")
-        api = api_of(launch("serve", "--port", "0", **settings))
+        process = launch("serve", "--port", "0", **settings)
+        api = api_of(process)
         job = await api.create("simulate", payload={"seconds": 0}, run=True)
         async with api.watch() as stream:  # reads the log
             await stream.is_live(api)
         await api.job_in(job["id"], "COMPLETED")
         assert (await api.get("/readyz"))[0] == 200
+        await asyncio.to_thread(process.stop)  # before its user is gone
     finally:
         server.execute(f"DROP USER '{user}'@'%'")
