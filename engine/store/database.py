@@ -97,6 +97,8 @@ class Database(ABC):
     url: DatabaseURL
     lane_width: int = 1
     """How many transactions of one lane are worth having under way at once."""
+    begins_free: bool = False
+    """Whether a transaction that has only begun holds nothing that others wait for."""
     hole_grace_seconds: float = 0.0
     """How long an event's number may be taken before its row is there to be seen, or locked."""
 

@@ -107,6 +107,7 @@ class Lane:
         self._closing = False
         self._committing: set[asyncio.Task[None]] = set()
         self._width = database.lane_width
+        self._is_beginning = False
         self._struggling = 0
         self._last_size = 1
         self._sizes = BATCH_OPERATIONS.labels(name)
@@ -174,9 +175,11 @@ class Lane:
             if not self._may_begin():
                 await self._wait_for_turn()
                 continue
-            if self._gathers:
+            takes_late = self._gathers and self._database.begins_free
+            if self._gathers and not takes_late:
                 await self._gather()
-            commit = asyncio.get_running_loop().create_task(self._commit(self._take()))
+            self._is_beginning = takes_late
+            commit = asyncio.get_running_loop().create_task(self._commit([] if takes_late else self._take()))
             self._committing.add(commit)
             commit.add_done_callback(self._ended)
 
@@ -192,6 +195,8 @@ class Lane:
 
     def _may_begin(self) -> bool:
         """At once when nothing is under way; beside another transaction only with enough to be worth its own."""
+        if self._is_beginning:
+            return False
         if not self._committing:
             return True
         if len(self._committing) >= self._width:
@@ -234,14 +239,20 @@ class Lane:
                 batch.append(operation)
                 weight += operation.weight
         self._last_size = len(batch)
+        if self._is_beginning:
+            self._is_beginning = False
+            self._arrived.set()
         return batch
 
     async def _commit(self, batch: list[Operation]) -> None:
+        """Try until it is committed, or its callers were told why not. An empty ``batch`` is filled on the way."""
         collisions = outages = 0
-        while batch:
+        while True:
             try:
-                with span("store.transaction", {"signalbox.lane": self.name, "signalbox.operations": len(batch)}):
+                with span("store.transaction", {"signalbox.lane": self.name}) as current:
                     results = await self._attempt(batch)
+                    if current is not None:
+                        current.set_attribute("signalbox.operations", len(batch))
             except Collision as error:
                 collisions += 1
                 STORE_RETRIES.labels("collision").inc()
@@ -256,9 +267,10 @@ class Lane:
                 if outages == 1:
                     log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
                 batch = self._still_patient(batch, error)
-                if batch:
-                    with self._held_up():
-                        await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
+                if not batch:
+                    return
+                with self._held_up():
+                    await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
                 if len(batch) == 1:
                     _fail(batch, error)
@@ -284,16 +296,21 @@ class Lane:
         return patient
 
     async def _attempt(self, batch: list[Operation]) -> list[Any]:
-        kinds: dict[Handler, list[int]] = {}
-        for index, operation in enumerate(batch):
-            kinds.setdefault(operation.handler, []).append(index)
-        results: list[Any] = [None] * len(batch)
+        """Commit ``batch`` once. An empty one is for those who wait: its transaction begins while they gather, which
+        saves them a round trip, and takes them then, or when it is known that it cannot begin."""
+        takes_late = not batch
         unit = None
         began = self._clock.monotonic()
         try:
             async with self._database.transaction() as transaction:
+                if takes_late:
+                    gathering = self._clock.monotonic()
+                    await self._gather()
+                    began += self._clock.monotonic() - gathering
+                    batch.extend(self._take())
                 unit = self._unit(transaction)
-                for handler, indexes in kinds.items():
+                results: list[Any] = [None] * len(batch)
+                for handler, indexes in _by_handler(batch).items():
                     outcomes = await handler(unit, [batch[index].request for index in indexes])
                     for index, outcome in zip(indexes, outcomes, strict=True):
                         results[index] = outcome
@@ -302,6 +319,9 @@ class Lane:
             with self._held_up():
                 if unit is None or not await self._is_in_the_log(unit, batch):
                     raise
+        finally:
+            if takes_late and unit is None:
+                batch.extend(self._take())
         self._seconds.observe(self._clock.monotonic() - began)
         self._sizes.observe(len(batch))
         self._committed(unit)
@@ -321,6 +341,14 @@ class Lane:
                     raise
             await asyncio.sleep(pause)
             pause = min(LONGEST_PAUSE_SECONDS, pause * 2)
+
+
+def _by_handler(batch: Sequence[Operation]) -> dict[Handler, list[int]]:
+    """The places in ``batch`` of the operations of each kind."""
+    kinds: dict[Handler, list[int]] = {}
+    for index, operation in enumerate(batch):
+        kinds.setdefault(operation.handler, []).append(index)
+    return kinds
 
 
 def _settle_answer(operation: Operation, result: Any) -> None:

@@ -259,6 +259,7 @@ class MySQLDatabase(Database):
     dialect = "mysql"
     hole_grace_seconds = 1.0
     lane_width = 2
+    begins_free = True
 
     def __init__(self, url: DatabaseURL) -> None:
         self.url = url

@@ -16,7 +16,7 @@ from engine.errors import Unavailable
 from engine.records import Finish
 from engine.states import Trigger
 from engine.store.claims import Heartbeat
-from engine.store.database import Transaction
+from engine.store.database import Collision, Transaction
 from engine.store.listing import JobFilter
 from engine.store.store import Store
 from models.connection import STATEMENT_SLOTS
@@ -24,12 +24,13 @@ from models.enums import JobStatus
 
 
 class Counter:
-    """Counts the transactions of a store, and can hold them back."""
+    """Counts the transactions of a store, can hold them back, and keep them from beginning by ``errors``."""
 
     def __init__(self, store: Store) -> None:
         self.count = 0
         self.may_begin = asyncio.Event()
         self.may_begin.set()
+        self.errors: list[Exception] = []
         self._transaction = store.database.transaction
         store.database.transaction = self._counted
 
@@ -37,6 +38,8 @@ class Counter:
     async def _counted(self) -> AsyncIterator[Transaction]:
         await self.may_begin.wait()
         self.count += 1
+        if self.errors:
+            raise self.errors.pop()
         async with self._transaction() as transaction:
             yield transaction
 
@@ -220,6 +223,28 @@ async def test_clients_that_come_back_together_go_together(store: Store, transac
 
     await asyncio.gather(*(client(number) for number in range(32)))
     assert transactions.count <= 15
+
+
+async def test_who_comes_while_a_transaction_begins_is_in_it(store: Store, transactions: Counter) -> None:
+    transactions.may_begin.clear()
+    first = asyncio.create_task(create(store, "first"))
+    await eventually(lambda: store._clients_lane._committing)
+    others = [asyncio.create_task(create(store, f"task {index}")) for index in range(10)]
+    await asyncio.sleep(0.02)
+    transactions.may_begin.set()
+    await asyncio.gather(first, *others)
+    assert transactions.count == (1 if store.database.begins_free else 2)
+
+
+@pytest.mark.parametrize("error", [Unavailable(), Collision("once"), RuntimeError("once")])
+async def test_who_waits_for_a_transaction_that_cannot_begin_is_served_by_the_next(
+    store: Store, transactions: Counter, error: Exception
+) -> None:
+    transactions.errors.append(error)
+    jobs = await asyncio.gather(*(create(store, f"task {index}") for index in range(10)))
+    assert len(await rows_of(store, "jobs")) == len(await rows_of(store, "job_event")) == 10
+    assert [job.task_name for job in jobs] == [f"task {index}" for index in range(10)]
+    assert not transactions.errors
 
 
 async def test_a_heartbeat_waits_for_rows_before_its_transaction_holds_any(store: Store) -> None:
