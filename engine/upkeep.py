@@ -18,7 +18,6 @@ from engine.metrics import JOBS_RESCUED
 from engine.service import Rest, Service
 from engine.store.store import Store
 from engine.store.unit import Unit
-from models.enums import JobStatus
 
 log = structlog.get_logger("signalbox.upkeep")
 
@@ -58,8 +57,8 @@ class Rescuer(Service):
             if now < self._not_before:
                 await self._store.database.now()
                 return None
-            is_any_running = await self._store.reads.is_any(JobStatus.RUNNING)
-            rescued = await self._store.rescue() if is_any_running else []
+            is_any_running, overdue = await self._store.reads.overdue()
+            rescued = await self._store.rescue(overdue)
             if now >= self._workers_at:
                 fleet = self._store.fleet
                 alive, before, silent = await self._store.reads.count_workers(

@@ -18,6 +18,7 @@ CONNECTION_SECONDS = 3.0
 """How long a connection lasts, in the mean, of one who is not patient."""
 RETRY_SECONDS = 0.1
 NEVER = 1e9
+HEARTBEAT_SECONDS = 16.0
 Change = tuple[int, str | None, str]
 """The job, and its status before and after."""
 
@@ -55,7 +56,11 @@ class Subscriber:
 
     async def _connect(self, changes: dict[int, Change], faults: Counter[str]) -> None:
         url = self._random.choice(self._urls)
-        async with self._session.ws_connect(url, protocols=("graphql-transport-ws",)) as socket:
+        # who never leaves by itself must ask whether the server is there: of a connection that has ended while the
+        # network was cut it may never hear
+        heartbeat = HEARTBEAT_SECONDS if self.is_patient else None
+        connecting = self._session.ws_connect(url, protocols=("graphql-transport-ws",), heartbeat=heartbeat)
+        async with connecting as socket:
             self.connections += 1
             await socket.send_str('{"type":"connection_init"}')
             variables = {"after": self.cursor, "status": self.status}

@@ -58,6 +58,8 @@ from models.shapes import Shape
 MAX_ID = 2**63 - 1
 MAX_SHAPES = 200
 """So many sets of columns are looked up by lookups of their own; clients that vary them more gain nothing."""
+RESCUE_LIMIT = 200
+"""So many jobs of one priority whose lease has ended are looked up at once."""
 
 
 @dataclass(slots=True)
@@ -347,11 +349,19 @@ class Reads:
         )
         return {row[0] for row in rows}
 
-    async def is_any(self, status: JobStatus) -> bool:
-        """Whether any job is in a status, parked ones not counted. Idle loops ask this instead of beginning a
-        transaction: it is one look at an index."""
+    async def overdue(self) -> tuple[bool, list[int]]:
+        """Whether any job is RUNNING, and the first of those whose lease has ended, of each priority. One statement: it
+        is asked by loops that are idle, and that must be in time where each statement takes long."""
         source = f"jobs{self._database.by_index('jobs_claim')}"
-        return bool(await self._database.fetch(f"SELECT 1 FROM {source} WHERE status='{status.value}' LIMIT 1"))
+        any_running = f"SELECT 0 FROM (SELECT 1 FROM {source} WHERE status='RUNNING' LIMIT 1) AS any_running"
+        # all that runs is looked at: no more than there are slots and what is claimed ahead of them
+        of_priorities = [
+            f"SELECT * FROM (SELECT id FROM {source} WHERE status='RUNNING' AND priority={int(priority)} "
+            f"AND lease_until < {self._database.ago(0)} ORDER BY id LIMIT {RESCUE_LIMIT}) AS of_{int(priority)}"
+            for priority in JobPriority
+        ]
+        rows = await self._database.fetch(" UNION ALL ".join((any_running, *of_priorities)))
+        return bool(rows), [row[0] for row in rows if row[0]]
 
     async def is_any_claimable(self, takes: Takes) -> bool:
         """Whether any job is in the queue, or routed to a worker that takes these tasks; in one statement, where none

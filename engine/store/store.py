@@ -297,9 +297,14 @@ class Store:
         due = await self.reads.next_due()
         return None if due is None else max(0.0, (due - await self.database.now()).total_seconds())
 
-    async def rescue(self) -> list[Rescued]:
-        """Take back the claims whose lease has ended by the database's clock."""
-        rescued: list[Rescued] = await self._upkeep_lane.submit(self._upkeep.rescue, None, patience_seconds=0.0)
+    async def rescue(self, overdue: Sequence[int] | None = None) -> list[Rescued]:
+        """Take back the claims whose lease has ended by the database's clock, of the jobs that ``Reads.overdue`` has
+        found; it is asked if none are given."""
+        if overdue is None:
+            _is_any_running, overdue = await self.reads.overdue()
+        if not overdue:
+            return []
+        rescued: list[Rescued] = await self._upkeep_lane.submit(self._upkeep.rescue, overdue, patience_seconds=0.0)
         return rescued
 
     async def forget_workers(self, silent_for_seconds: float) -> int:

@@ -1,8 +1,9 @@
 """What keeps the tables true without anybody asking: lost claims are rescued, dead workers forgotten, old jobs pruned.
 
-Safe to run in any number of processes at once: rows are found without a lock, then locked by their ids and looked at
-again. What another process holds is skipped; it is being seen to. Where SKIP LOCKED takes no lock, the conditions of
-the UPDATE tell that another was first, and the transaction starts over.
+Safe to run in any number of processes at once: rows are found without a lock (claims that are overdue by
+``Reads.overdue``), then locked by their ids and looked at again. What another process holds is skipped; it is being seen
+to. Where SKIP LOCKED takes no lock, the conditions of the UPDATE tell that another was first, and the transaction starts
+over.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from engine.store.unit import Unit, id_list
 from engine.store.writes import remove, thin_logs, touch_tags
 from models.enums import TERMINAL, JobPriority, JobStatus
 
-RESCUE_LIMIT = 200
 LOST = ErrorRecord("WORKER_LOST", "The worker that ran it was not heard from in time.")
 LOST_FOR_GOOD = ErrorRecord("WORKER_LOST", "The worker that ran the last allowed attempt was not heard from in time.")
 
@@ -45,23 +45,13 @@ class UpkeepWrites:
     def __init__(self, database: Database) -> None:
         self._by_id = f"jobs{database.by_index('PRIMARY')}"
         self._firings = f"schedule_firing{database.by_index('PRIMARY')}"
-        self._by_claim = f"jobs{database.by_index('jobs_claim')}"
         self._by_updated = f"jobs{database.by_index('jobs_listed_updated')}"
 
-    async def rescue(self, unit: Unit, requests: Sequence[None]) -> list[list[Rescued]]:
-        """Take back claims whose lease has ended: QUEUED while attempts are left, else FAILED (CANCELLED if asked)."""
+    async def rescue(self, unit: Unit, requests: Sequence[Sequence[int]]) -> list[list[Rescued]]:
+        """Take back those of these jobs' claims whose lease has ended: QUEUED while attempts are left, else FAILED
+        (CANCELLED if asked)."""
         transaction = unit.transaction
-        # all that runs is looked at: no more than there are slots and what is claimed ahead of them
-        overdue = await transaction.fetch_each(
-            [
-                f"SELECT id FROM {self._by_claim} WHERE status='RUNNING' AND priority={int(priority)} "
-                f"AND lease_until < '{unit.now_text}' ORDER BY id LIMIT {RESCUE_LIMIT}"
-                for priority in JobPriority
-            ]
-        )
-        found = [row[0] for rows in overdue for row in rows]
-        if not found:
-            return [[] for _ in requests]
+        found = {job_id for request in requests for job_id in request}
         rows = await transaction.fetch(
             f"SELECT id, attempt, max_attempts, tags IS NOT NULL, cancel_requested_at IS NOT NULL FROM {self._by_id} "
             f"WHERE id IN ({id_list(found)}) AND status='RUNNING' AND lease_until < '{unit.now_text}' "
