@@ -1,9 +1,8 @@
 """What keeps the tables true without anybody asking: lost claims are rescued, dead workers forgotten, old jobs pruned.
 
-Safe to run in any number of processes at once: rows are found without a lock (claims that are overdue by
-``Reads.overdue``), then locked by their ids and looked at again. What another process holds is skipped; it is being seen
-to. Where SKIP LOCKED takes no lock, the conditions of the UPDATE tell that another was first, and the transaction starts
-over.
+Safe to run in any number of processes at once: rows are found without a lock (overdue claims by ``Reads.overdue``),
+then locked by their ids and looked at again. What another process holds is skipped; it is being seen to. Where SKIP
+LOCKED takes no lock, the conditions of the UPDATE tell that another was first, and the transaction starts over.
 """
 
 from __future__ import annotations
