@@ -104,9 +104,11 @@ class Store:
         self._listeners: list[Listener] = []
         self._clients_lane = self._lane("clients")
         self._workers_lane = self._lane("workers")
-        # what nobody waits for, and must not wait either: a rescue behind a worker's large batch would come too late
+        # what nobody waits for, and must not wait either: a rescue behind a worker's large batch, or while old jobs are
+        # removed, would come too late, and be taken for an outage
         self._upkeep_lane = self._lane("upkeep")
-        self._lanes = (self._clients_lane, self._workers_lane, self._upkeep_lane)
+        self._rescue_lane = self._lane("rescue")
+        self._lanes = (self._clients_lane, self._workers_lane, self._upkeep_lane, self._rescue_lane)
         self.schedules = ScheduleStore(database, self._operators, self._clients_lane, self._workers_lane)
         self.delivery_log = DeliveryLog(database, self._clients_lane)
         self.endpoints = EndpointStore(database, self._clients_lane, self._workers_lane)
@@ -304,12 +306,12 @@ class Store:
             _is_any_running, overdue = await self.reads.overdue()
         if not overdue:
             return []
-        rescued: list[Rescued] = await self._upkeep_lane.submit(self._upkeep.rescue, overdue, patience_seconds=0.0)
+        rescued: list[Rescued] = await self._rescue_lane.submit(self._upkeep.rescue, overdue, patience_seconds=0.0)
         return rescued
 
     async def forget_workers(self, silent_for_seconds: float) -> int:
         """Take workers off the list that were not heard from for so long; how many."""
-        forgotten: int = await self._upkeep_lane.submit(
+        forgotten: int = await self._rescue_lane.submit(
             self._upkeep.forget_workers, silent_for_seconds, patience_seconds=0.0
         )
         return forgotten

@@ -111,7 +111,7 @@ async def test_spans_reach_the_collector(traced: ServerProcess, collector: Colle
     assert (about["signalbox.job.id"], about["signalbox.task"]) == (int(job_id), "simulate")
     assert about["signalbox.to"] == "COMPLETED"
     lanes = {attributes(each)["signalbox.lane"] for each in by_name["store.transaction"]}
-    assert lanes - {"upkeep"} == {"clients", "workers"}
+    assert lanes - {"upkeep", "rescue"} == {"clients", "workers"}
     assert by_name["webhook.try"]
     assert "GET /readyz" not in by_name
 

@@ -88,8 +88,9 @@ async def test_what_is_held_stays(store: Store) -> None:
     assert await fetch_job(store, held) == before
 
 
-async def test_a_rescue_does_not_wait_behind_a_worker(store: Store) -> None:
-    """A transaction of a worker's batch may take seconds; the rescue has one of its own."""
+@pytest.mark.parametrize("lane", ["workers", "upkeep"])
+async def test_a_rescue_waits_behind_nothing_else(store: Store, lane: str) -> None:
+    """A transaction of a worker's batch, or of the pruner, may take seconds; the rescue has one of its own."""
     if store.database.dialect == "sqlite":
         pytest.skip("SQLite has one writer at a time")
     gone = await lost(store)
@@ -100,7 +101,7 @@ async def test_a_rescue_does_not_wait_behind_a_worker(store: Store) -> None:
         await may_end.wait()
         return requests
 
-    slow = store._workers_lane.submit(slowly, None)
+    slow = getattr(store, f"_{lane}_lane").submit(slowly, None)
     await began.wait()
     try:
         async with asyncio.timeout(10):
