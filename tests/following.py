@@ -85,6 +85,8 @@ class Subscriber:
     ) -> str:
         """What ended it."""
         async for frame in socket:
+            if frame.type is aiohttp.WSMsgType.ERROR:  # no answer to a heartbeat
+                return type(frame.data).__name__
             message = orjson.loads(frame.data)
             if message["type"] == "next":
                 change = message["payload"]["data"]["jobStatusChanged"]
