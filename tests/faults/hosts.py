@@ -264,7 +264,7 @@ async def _break(fault: str, hosts: Hosts, load: Load) -> None:
 async def processes(
     network: Network, folder: Path, settings: dict[str, str]
 ) -> AsyncIterator[dict[str, ServerProcess]]:
-    """The servers and workers; each must end well."""
+    """The servers and workers; each must end well. What they have logged is in ``folder`` then."""
     tasks = ("--tasks", str(FAULT_TASKS))
     started: dict[str, ServerProcess] = {}
     for name in (*SERVERS, *WORKERS):
@@ -281,6 +281,9 @@ async def processes(
         for each in started.values():
             await asyncio.to_thread(each.kill)
         raise
+    finally:
+        for name, each in started.items():
+            (folder / f"{name}.log").write_text("\n".join(each.lines))
     ends = await asyncio.gather(
         *(asyncio.to_thread(each.check_its_end) for each in started.values()), return_exceptions=True
     )
