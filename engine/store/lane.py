@@ -179,7 +179,8 @@ class Lane:
             if self._gathers and not takes_late:
                 await self._gather()
             self._is_beginning = takes_late
-            commit = asyncio.get_running_loop().create_task(self._commit([] if takes_late else self._take()))
+            batch = [] if takes_late else self._take()
+            commit = asyncio.get_running_loop().create_task(self._commit(batch, takes_late=takes_late))
             self._committing.add(commit)
             commit.add_done_callback(self._ended)
 
@@ -244,13 +245,14 @@ class Lane:
             self._arrived.set()
         return batch
 
-    async def _commit(self, batch: list[Operation]) -> None:
-        """Try until it is committed, or its callers were told why not. An empty ``batch`` is filled on the way."""
+    async def _commit(self, batch: list[Operation], *, takes_late: bool = False) -> None:
+        """Try until ``batch`` is committed, or its callers were told why not; see ``_attempt``."""
         collisions = outages = 0
-        while True:
+        while batch or takes_late:
+            is_to_fill, takes_late = takes_late, False
             try:
                 with span("store.transaction", {"signalbox.lane": self.name}) as current:
-                    results = await self._attempt(batch)
+                    results = await self._attempt(batch, takes_late=is_to_fill)
                     if current is not None:
                         current.set_attribute("signalbox.operations", len(batch))
             except Collision as error:
@@ -267,10 +269,9 @@ class Lane:
                 if outages == 1:
                     log.warning("store.unavailable", lane=self.name, operations=len(batch), error=str(error))
                 batch = self._still_patient(batch, error)
-                if not batch:
-                    return
-                with self._held_up():
-                    await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
+                if batch:
+                    with self._held_up():
+                        await asyncio.sleep(min(LONGEST_PAUSE_SECONDS, 0.05 * 2 ** min(outages, 6)))
             except Exception as error:  # noqa: BLE001 - it belongs to one of the callers
                 if len(batch) == 1:
                     _fail(batch, error)
@@ -295,10 +296,9 @@ class Lane:
         _fail([each for each in batch if each not in patient], error)
         return patient
 
-    async def _attempt(self, batch: list[Operation]) -> list[Any]:
-        """Commit ``batch`` once. An empty one is for those who wait: its transaction begins while they gather, which
-        saves them a round trip, and takes them then, or when it is known that it cannot begin."""
-        takes_late = not batch
+    async def _attempt(self, batch: list[Operation], *, takes_late: bool) -> list[Any]:
+        """Commit ``batch`` once. One that ``takes_late`` is yet empty, for those who wait: its transaction begins while
+        they gather, which saves them a round trip, and takes them then, or when it is known that it cannot begin."""
         unit = None
         began = self._clock.monotonic()
         try:

@@ -88,6 +88,15 @@ async def test_a_caller_that_goes_away_does_not_stop_the_others(store: Store, tr
     assert {f"task {index}" for index in range(1, 20, 2)} <= names
 
 
+async def test_nothing_is_begun_for_callers_who_have_all_gone(store: Store, transactions: Counter) -> None:
+    async def never(_unit: Any, requests: Sequence[None]) -> Sequence[None]:
+        raise AssertionError(requests)
+
+    assert store._workers_lane.submit(never, None).cancel()
+    await create(store)
+    assert transactions.count == 1
+
+
 async def test_callers_cancelled_at_any_moment(store: Store) -> None:
     """Each caller is cancelled after another number of turns of the event loop."""
     for turns in range(0, 40, 2):
