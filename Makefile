@@ -103,7 +103,7 @@ bench: .venv/.synced-dev
 	$(BENCH)/lifecycle.py --jobs 2000 --runs 1 $(URLS)
 	$(BENCH)/latency.py --jobs 100 $(URLS)
 	$(BENCH)/drain.py --jobs 5000 --runs 1 $(URLS)
-	$(BENCH)/growth.py --sizes 1000,5000 --backlog 2000 --jobs 2000 --runs 1 --requests 50 $(URLS)
+	$(BENCH)/growth.py --sizes 1000,5000 --backlog 20000 --jobs 2000 --runs 1 --requests 50 $(URLS)
 	$(BENCH)/memory.py --jobs 2000 --starts 1 $(URLS)
 	$(BENCH)/webhooks.py --deliveries 500 $(or $(URLS),sqlite)
 	! command -v chromium >/dev/null || $(BENCH)/dashboard.py --jobs 20000 --loads 3 $(URLS)

@@ -81,15 +81,20 @@ async def drain(database: str, jobs: int, runs: int) -> float:
     return statistics.median(rates)
 
 
-async def claimed(database: str) -> float:
-    """Jobs a second while there are more than can be done, by the numbers of the events: of each, two."""
+async def claimed(database: str, backlog: int) -> float:
+    """Jobs a second while there are more than can be done, by the numbers of the events: of each, two. For ``SECONDS``,
+    or until none of ``backlog`` jobs is left."""
     with tempfile.TemporaryDirectory() as folder:
-        async with asking(database) as ask, working(database, Path(folder), 100, 1) as started:
-            while started() is None:
-                await asyncio.sleep(0.03)
-            [first], start = await ask(NEWEST), time.perf_counter()
-            await asyncio.sleep(SECONDS)
-            [last], end = await ask(NEWEST), time.perf_counter()
+        async with asking(database) as ask:
+            goal = (await ask(NEWEST))[0] + 2 * backlog
+            async with working(database, Path(folder), 100, 1) as started:
+                while started() is None:
+                    await asyncio.sleep(0.03)
+                [first], start = await ask(NEWEST), time.perf_counter()
+                last, end = first, start
+                while last < goal and end - start < SECONDS:
+                    await asyncio.sleep(0.03)
+                    [last], end = await ask(NEWEST), time.perf_counter()
     return (last - first) / 2 / (end - start)
 
 
@@ -124,7 +129,7 @@ async def measure(url: str, sizes: list[int], backlog: int, jobs: int, runs: int
             async with serving(database, "--no-worker", SIGNALBOX_UNKNOWN_TASK="simulate") as client:
                 await queue(client, backlog)
                 found = await answers(client, has, requests)
-            rows[f"and {backlog:,} queued"] = {"drain": await claimed(database), **found}
+            rows[f"and {backlog:,} queued"] = {"drain": await claimed(database, backlog), **found}
     tell(f"{await server_name(url)}{await cache_size(url)}", rows)
 
 
