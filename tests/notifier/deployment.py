@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from typing import Any
+
+from eventually import eventually
 
 from engine.feed import ChangeFilter, Feed
 from engine.jobs import Jobs
@@ -80,14 +83,17 @@ class Process:
                     self.got.append(change.seq)
 
         self._watching = asyncio.create_task(watch())
+        # the cursor of a log that was emptied is 0, which has expired if that is learnt when new events are there
+        await eventually(lambda: self.feed.position is not None)
         return cursor
 
     async def stop(self) -> None:
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.gather(self._watching, return_exceptions=True)
         for service in (*self._services, *self.notifier.services):
             await service.stop()
+        if self._watching is not None:
+            self._watching.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._watching  # what has ended it before is raised
 
 
 MakeProcess = Callable[..., Awaitable[Process]]
